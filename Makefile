@@ -1,0 +1,57 @@
+# EMS needs Python 3.11 or later, git and make. See README.rst.
+#
+#   make run      installs into .venv what is missing, and starts the server in the foreground
+#   make test     everything that a change has to pass
+#   make quick    of that, what needs no other programs: a minute
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+BIN := .venv/bin
+# Set to 0 to run all tests in one process.
+JOBS ?= 2
+
+.PHONY: run test quick lint types unit service interop wheel clean
+
+run: .venv/.installed
+	@exec $(BIN)/ems --config config/config.lua --runtime run $(EMS_OPTIONS)
+
+test: .cache/machine-ready quick interop
+
+quick: lint types unit service
+
+lint: .venv/.test-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.test-installed
+	$(BIN)/mypy
+
+unit: .venv/.test-installed
+	$(BIN)/pytest tests/unit -n $(JOBS)
+
+service: .venv/.test-installed
+	$(BIN)/pytest tests/service -n $(JOBS)
+
+# One at a time: each of these runs a server and two media programs against the clock.
+interop: .venv/.test-installed
+	$(BIN)/pytest tests/interop
+
+wheel: .venv/.installed
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	@PYTHON=$(PYTHON) sh tools/make-venv.sh .venv
+
+.venv/.installed: $(BIN)/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable .
+	@touch $@
+
+.venv/.test-installed: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[test]'
+	@touch $@
+
+.cache/machine-ready: tests/setup-machine.sh
+	tests/setup-machine.sh
+	@mkdir -p .cache && touch $@

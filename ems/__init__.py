@@ -1,0 +1,3 @@
+"""EMS, a live media server: streams come in over one protocol and go out over every other."""
+
+__version__ = "0.1.0"

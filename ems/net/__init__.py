@@ -1,0 +1,1 @@
+"""Listening sockets, the connections they bring, and the counters over both."""

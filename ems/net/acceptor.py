@@ -1,0 +1,173 @@
+"""Acceptors: the ports of config.lua and of createService, each with the protocol that answers there."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
+
+from ems.errors import CommandError
+from ems.net.registry import ConnectionRegistry
+from ems.net.sockets import listening_socket
+
+if TYPE_CHECKING:
+    from ems.config import AcceptorConfig
+    from ems.server import Server
+
+MAX_CONNECTIONS = 5000
+"""Media connections of the whole server; who comes after them is turned away at once."""
+
+MAX_PER_ADDRESS = 256
+"""Media connections of one address other than loopback, where a proxy or a load test stands for many."""
+
+
+@implementer(IProtocolFactory)
+class Acceptor(Factory):
+    """One listening port. It counts whom it lets in and whom it turns away; `enabled` false turns everybody away."""
+
+    log = Logger()
+    noisy = False
+
+    def __init__(self, acceptor_id: int, config: "AcceptorConfig", inner: IProtocolFactory, registry: ConnectionRegistry) -> None:
+        self.id = acceptor_id
+        self.config = config
+        self.enabled = True
+        self.accepted = 0
+        self.dropped = 0
+        self._inner = inner
+        self._registry = registry
+        self._ports: list[IListeningPort] = []
+
+    @property
+    def port(self) -> int:
+        """The port it listens on: the configured one, or what the system gave for port 0."""
+        here: Any = self._ports[0].getHost() if self._ports else self.config
+        return int(here.port)
+
+    def listen(self, reactor: Any, runtime: Path) -> None:
+        """Bind and listen; ``0.0.0.0`` takes IPv6 along when the host has it. Raises `CommandError` naming the acceptor."""
+        factory: IProtocolFactory = self
+        if self.config.ssl_cert and self.config.ssl_key:
+            factory = TLSMemoryBIOFactory(self._tls_options(runtime), False, self)
+        try:
+            self._ports.append(_adopt(reactor, self.config.ip, self.config.port, factory))
+        except OSError as error:
+            raise CommandError(f"cannot listen on {self.label}: {error.strerror or error}") from error
+        if self.config.ip == "0.0.0.0":
+            try:
+                self._ports.append(_adopt(reactor, "::", self.port, factory))
+            except OSError as error:
+                self.log.debug("no IPv6 for {label}: {error}", label=self.label, error=error)
+
+    @property
+    def label(self) -> str:
+        """The acceptor for people: protocol, address and port."""
+        host = f"[{self.config.ip}]" if ":" in self.config.ip else self.config.ip
+        return f"{self.config.protocol} {host}:{self.port}"
+
+    def close(self) -> "Deferred[Any]":
+        """Listen no more; connections that are there live on."""
+        ports, self._ports = self._ports, []
+        return DeferredList([d for d in (port.stopListening() for port in ports) if d is not None], consumeErrors=True)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        refusal = self._refusal(addr)
+        if refusal:
+            self.dropped += 1
+            self.log.warn("{label} turned {peer} away: {why}", label=self.label, peer=getattr(addr, "host", addr), why=refusal)
+            return None
+        protocol = self._inner.buildProtocol(addr)  # type: ignore[arg-type]
+        if protocol is None:
+            self.dropped += 1
+        else:
+            self.accepted += 1
+        return protocol
+
+    def doStart(self) -> None:
+        self._inner.doStart()
+
+    def doStop(self) -> None:
+        self._inner.doStop()
+
+    def _refusal(self, address: IAddress | None) -> str:
+        if not self.enabled:
+            return "the service is disabled"
+        if not getattr(self._inner, "limited", True):
+            return ""
+        if len(self._registry) >= MAX_CONNECTIONS:
+            return f"{MAX_CONNECTIONS} connections are open"
+        host = getattr(address, "host", "")
+        if self._registry.from_host(host) >= MAX_PER_ADDRESS and not ip_address(host.partition("%")[0]).is_loopback:
+            return f"{MAX_PER_ADDRESS} connections from this address are open"
+        return ""
+
+    def _tls_options(self, runtime: Path) -> CertificateOptions:
+        try:
+            pem = (runtime / self.config.ssl_key).read_bytes() + b"\n" + (runtime / self.config.ssl_cert).read_bytes()
+            options: CertificateOptions = PrivateCertificate.loadPEM(pem).options()
+        except Exception as error:
+            raise CommandError(f"cannot use the key and certificate of {self.label}: {error}") from error
+        return options
+
+
+class Acceptors(Service):
+    """All acceptors of the server by id. Those of the configuration are bound when the service starts."""
+
+    name = "acceptors"
+
+    def __init__(self, server: "Server", reactor: Any) -> None:
+        self.services: dict[int, Acceptor] = {}
+        self._server = server
+        self._reactor = reactor
+
+    def bind_configured(self) -> None:
+        """Open every port of the configuration. Raises `CommandError` naming the first that cannot be opened."""
+        for config in self._server.config.application.acceptors:
+            self.create(config)
+
+    def stopService(self) -> "Deferred[Any]":
+        super().stopService()
+        return DeferredList([self._close(acceptor) for acceptor in [*self.services.values()]], consumeErrors=True)
+
+    def create(self, config: "AcceptorConfig") -> Acceptor:
+        """Open a port. Raises `CommandError`: no such protocol, the address is taken or cannot be bound."""
+        protocol = self._server.acceptor_protocols.get(config.protocol)
+        if protocol is None:
+            raise CommandError("Invalid protocol")
+        if config.port and any((other.config.ip, other.port) == (config.ip, config.port) for other in self.services.values()):
+            raise CommandError(f"{config.ip}:{config.port} is taken")
+        registry = self._server.connections
+        acceptor = Acceptor(registry.new_id(), config, protocol.make_factory(self._server, config), registry)
+        acceptor.listen(self._reactor, self._server.runtime.directory)
+        self.services[acceptor.id] = acceptor
+        registry.counters.opened("managedTcpAcceptors")
+        return acceptor
+
+    def remove(self, acceptor_id: int) -> Acceptor:
+        """Close a port; its connections live on. Raises `CommandError` for an unknown id."""
+        acceptor = self.services.get(acceptor_id)
+        if acceptor is None:
+            raise CommandError(f"Service with id {acceptor_id} not found")
+        self._close(acceptor)
+        return acceptor
+
+    def _close(self, acceptor: Acceptor) -> "Deferred[Any]":
+        del self.services[acceptor.id]
+        self._server.connections.counters.closed("managedTcpAcceptors")
+        return acceptor.close()
+
+
+def _adopt(reactor: Any, host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
+    listener = listening_socket(host, port)
+    try:
+        adopted: IListeningPort = reactor.adoptStreamPort(listener.fileno(), listener.family, factory)
+        return adopted
+    finally:
+        listener.close()

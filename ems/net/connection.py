@@ -1,0 +1,99 @@
+"""What every connection has in common: identity, addresses, counters, and a way to end it."""
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+if TYPE_CHECKING:
+    from ems.net.registry import ConnectionRegistry
+
+
+class Connection(Protocol):
+    """A connection that the server knows of: the base of every protocol that an acceptor makes.
+
+    Subclasses set `tags` (its layers, far to near, in the runtime API's words), override `opened`, `closed` and `tick`
+    instead of Twisted's methods, and keep `bytes_received` and `bytes_sent`. `media` tells the ends of streams from those of
+    the control doors, which the runtime API does not list.
+    """
+
+    log = Logger()
+    tags: tuple[str, ...] = ("TCP",)
+    media = True
+
+    def __init__(self, registry: "ConnectionRegistry") -> None:
+        self.registry = registry
+        self.first_id = 0
+        self.created = 0.0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+
+    @property
+    def layer_ids(self) -> tuple[int, ...]:
+        """An id for each of `tags`."""
+        return (self.first_id, *range(self.first_id + 2, self.first_id + len(self.tags) + 1))
+
+    @property
+    def carrier_id(self) -> int:
+        """The socket's own id."""
+        return self.first_id + 1
+
+    @property
+    def id(self) -> int:
+        """The id of the nearest layer: the connection's own."""
+        return self.layer_ids[-1]
+
+    @property
+    def near(self) -> tuple[str, int]:
+        """Our address and port."""
+        return _endpoint(self.transport.getHost()) if self.transport else ("", 0)
+
+    @property
+    def far(self) -> tuple[str, int]:
+        """The peer's address and port."""
+        return _endpoint(self.transport.getPeer()) if self.transport else ("", 0)
+
+    @property
+    def streams(self) -> list[Any]:
+        """The inbound and outbound streams of this connection."""
+        return []
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the peer says of itself, and further counters, in the runtime API's words."""
+        return {}
+
+    def connectionMade(self) -> None:
+        self.registry.add(self)
+        self.opened()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.registry.remove(self)
+        self.closed(reason.getErrorMessage())
+
+    def opened(self) -> None:
+        """The transport is there."""
+
+    def closed(self, reason: str) -> None:
+        """The transport is gone; let go of everything."""
+
+    def tick(self, now: float) -> None:
+        """Called about once a second, for time-outs: `now` in the reactor's seconds."""
+
+    def close(self, reason: str) -> None:
+        """End the connection in good order; a peer that does not take what is left is cut off by the kernel's time-out."""
+        self.log.info("{peer} {tag} closed: {reason}", peer=self.peer_name, tag=self.tags[-1], reason=reason)
+        if self.transport:
+            self.transport.loseConnection()
+
+    @property
+    def peer_name(self) -> str:
+        """The peer for a log line."""
+        host, port = self.far
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _endpoint(address: IAddress) -> tuple[str, int]:
+    return getattr(address, "host", ""), getattr(address, "port", 0)

@@ -1,0 +1,36 @@
+"""Sockets with the options that a media server wants: set on the listening socket, inherited by the accepted ones."""
+
+import socket
+
+BACKLOG = 511
+"""Connections that the kernel holds for us while we are busy: a burst of players at the start of a show."""
+
+NOTSENT_LOWAT = 128 << 10
+"""Bytes the kernel takes beyond what is on its way: a stuck reader then holds 0.26 MB of kernel memory instead of 3.9."""
+
+USER_TIMEOUT_MS = 60_000
+"""How long sent data may stay unacknowledged before the kernel gives the connection up."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A non-blocking TCP socket that listens on a literal IPv4 or IPv6 address; port 0 picks a free one.
+
+    An IPv6 socket takes IPv6 connections only, so that ``0.0.0.0`` and ``::`` can stand side by side. Raises `OSError`.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option, value in (("TCP_NOTSENT_LOWAT", NOTSENT_LOWAT), ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)):
+            if hasattr(socket, option):
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,1 @@
+"""One folder a protocol; none of them imports another."""

@@ -1,0 +1,32 @@
+"""What every room is handed: the server's parts by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ems.config import Config, Runtime
+    from ems.interfaces import IAcceptorProtocol
+    from ems.log import LogOutputs
+    from ems.net.acceptor import Acceptors
+    from ems.net.registry import ConnectionRegistry
+    from ems.streams.manager import StreamManager
+    from ems.version import Version
+
+
+@dataclass(eq=False)
+class Server:
+    """One running server. `clock` is the reactor, or a test's stand-in for it; `shut_down` stops the process, with a reason."""
+
+    clock: Any
+    config: "Config"
+    runtime: "Runtime"
+    version: "Version"
+    log: "LogOutputs"
+    streams: "StreamManager"
+    connections: "ConnectionRegistry"
+    acceptor_protocols: "Mapping[str, IAcceptorProtocol]"
+    shut_down: Callable[[str], None]
+    acceptors: "Acceptors" = field(init=False)

@@ -1,0 +1,124 @@
+"""The server as one tree of services: the only file that knows everybody.
+
+`make_service` reads the configuration, opens the ports, and puts the parts together in the order in which they start; they
+stop in the reverse order.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from ems.config import Config, LogAppender, load_config, prepare_runtime
+from ems.demo import DemoStream
+from ems.log import LogOutputs
+from ems.net.acceptor import Acceptors
+from ems.net.registry import ConnectionRegistry
+from ems.plugins import acceptor_protocols
+from ems.server import Server
+from ems.streams.manager import StreamManager
+from ems.version import read_version
+
+DEMO_CLIP = "media/demo.mp4"
+
+CONSOLE = LogAppender(name="implicit", type="coloredConsole", level=6)
+
+
+class EmsService(MultiService):
+    """The running server; `server` has its parts by name."""
+
+    log = Logger()
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.setName("ems")
+        self.server = server
+
+    def privilegedStartService(self) -> None:
+        """Open every configured port, before the process gives up its privileges. Raises `CommandError` for one it cannot."""
+        super().privilegedStartService()
+        self.server.acceptors.bind_configured()
+
+    def listening(self) -> list[tuple[str, str, int]]:
+        """What listens where: protocol, address and port of each acceptor."""
+        return [(one.config.protocol, one.config.ip, one.port) for one in self.server.acceptors.services.values()]
+
+    def stopService(self) -> "Deferred[Any]":
+        """Stop everything, the newest part first; connections are closed with their streams."""
+        for connection in self.server.connections:
+            connection.close("the server stops")
+        stopped: Deferred[Any] = succeed(None) if not self.running else super().stopService()
+        return stopped
+
+
+class LogService(Service):
+    """Writes the log for as long as the server runs; with `begin` it is the first to take Twisted's log."""
+
+    def __init__(self, outputs: LogOutputs, *, begin: bool) -> None:
+        self.setName("log")
+        self._outputs = outputs
+        self._begin = begin
+
+    def privilegedStartService(self) -> None:
+        super().privilegedStartService()
+        self._outputs.start(begin=self._begin)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._outputs.stop()
+
+
+def make_service(
+    config_path: Path | None, runtime: Path, reactor: Any, *, begin_log: bool = False, console: bool = False
+) -> EmsService:
+    """The server of a configuration file (by default the runtime directory's own), not started yet.
+
+    `begin_log` is for a program of its own, which no other (``twistd``) has given a log; `console` adds a console appender
+    of the finest level to those of the configuration. Raises `ems.config.ConfigError` with everything wrong in the file.
+    """
+    prepared = prepare_runtime(runtime)
+    protocols = acceptor_protocols()
+    config = load_config(config_path or prepared.config_file, known_protocols=protocols)
+    application = config.application
+    streams = StreamManager(
+        reactor, expire_after=application.streams_expire_timer, max_merge_delay=application.max_merge_delay / 1000
+    )
+    server = Server(
+        clock=reactor,
+        config=config,
+        runtime=prepared,
+        version=read_version(),
+        log=LogOutputs((*config.log_appenders, *((CONSOLE,) if console else ())), prepared.resolve, clock=reactor),
+        streams=streams,
+        connections=ConnectionRegistry(reactor),
+        acceptor_protocols=protocols,
+        shut_down=lambda reason: _shut_down(reactor, reason),
+    )
+    server.acceptors = Acceptors(server, reactor)
+    service = EmsService(server)
+    log = LogService(server.log, begin=begin_log)
+    for part in (log, server.connections, streams, server.acceptors, *_options(server, config, reactor)):
+        part.setServiceParent(service)
+    return service
+
+
+def _options(server: Server, config: Config, reactor: Any) -> list[Any]:
+    """The parts that a configuration may ask for."""
+    parts: list[Any] = []
+    application = config.application
+    if application.demo_stream:
+        clip = server.runtime.resolve(DEMO_CLIP)
+        parts.append(DemoStream(reactor, server.streams, clip, application.demo_stream))
+    if application.manhole.port:
+        from ems.manhole import Manhole
+
+        namespace = {"server": server, "streams": server.streams.inbound, "connections": server.connections}
+        parts.append(Manhole(reactor, application.manhole, server.runtime.resolve, namespace))
+    return parts
+
+
+def _shut_down(reactor: Any, reason: str) -> None:
+    EmsService.log.info("stopping: {reason}", reason=reason)
+    reactor.callLater(0, reactor.stop)

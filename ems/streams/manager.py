@@ -1,0 +1,130 @@
+"""Who streams what: the names in use, and who waits for which name."""
+
+from itertools import count
+from time import time
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from ems.errors import CommandError
+from ems.net.connection import Connection
+from ems.streams.inbound import InboundStream
+from ems.streams.names import checked_name, short_name
+from ems.streams.outbound import OutboundStream
+from ems.streams.outlet import FanOut
+
+
+class StreamManager(Service):
+    """All streams of the server, in and out, by name and by unique id.
+
+    `expire_after` is the time in seconds without a frame after which an inbound stream is closed; 0 never closes it.
+    """
+
+    name = "streams"
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, *, expire_after: float = 0, max_merge_delay: float = 0.1) -> None:
+        self.inbound: dict[str, InboundStream] = {}
+        self.outbound: dict[int, OutboundStream] = {}
+        self.fan_out = FanOut(clock, max_merge_delay)
+        self._ids = count(1)
+        self._waiting: dict[str, dict[int, OutboundStream]] = {}
+        self._expire_after = expire_after
+        self._frame_counts: dict[int, int] = {}
+        self._expiry = LoopingCall(self._expire)
+        self._expiry.clock = clock
+
+    def startService(self) -> None:
+        super().startService()
+        if self._expire_after:
+            self._expiry.start(self._expire_after, now=False)
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._expiry.running:
+            self._expiry.stop()
+        for stream in list(self.inbound.values()):
+            stream.end("the server stops")
+
+    def new_id(self) -> tuple[int, float]:
+        """A fresh unique stream id, and the moment (seconds since the epoch) it was given."""
+        return next(self._ids), time()
+
+    def by_id(self, stream_id: int) -> InboundStream | OutboundStream | None:
+        """The stream, in or out, that has this unique id."""
+        found = self.outbound.get(stream_id)
+        return found or next((stream for stream in self.inbound.values() if stream.id == stream_id), None)
+
+    def by_name(self, name: str) -> InboundStream | None:
+        """The inbound stream of this name; the whole text is tried, then the part before its query."""
+        return self.inbound.get(name) or self.inbound.get(short_name(name))
+
+    def register(self, name: str, *, type_tag: str, source: Connection | None) -> InboundStream:
+        """A new inbound stream, at once found by its name and joined by those who waited for it.
+
+        Raises `CommandError` when the name is taken or no name at all.
+        """
+        name = checked_name(name)
+        if name in self.inbound:
+            raise CommandError(f"Stream name {name} already taken")
+        stream_id, created = self.new_id()
+        stream = InboundStream(self, stream_id, name, type_tag, source, created)
+        self.inbound[name] = stream
+        self.log.info("stream {name!r} ({tag}) is here", name=name, tag=type_tag)
+        for waiting in [*self._waiting.pop(name, {}).values()]:
+            self._join(waiting, stream)
+        return stream
+
+    def unregister(self, stream: InboundStream, reason: str) -> None:
+        """The stream has ended; `InboundStream.end` calls this."""
+        if self.inbound.get(stream.name) is stream:
+            del self.inbound[stream.name]
+        self.log.info("stream {name!r} ended: {reason}", name=stream.name, reason=reason)
+        for outbound in [*stream.outbound.values()]:
+            outbound.inbound = None
+            self._wait(outbound)
+            outbound.source_left(reason)
+        stream.outbound.clear()
+
+    def subscribe(self, outbound: OutboundStream) -> None:
+        """Give the subscription its stream, now or when it comes."""
+        self.outbound[outbound.id] = outbound
+        stream = self.by_name(outbound.name)
+        if stream is None:
+            self._wait(outbound)
+        else:
+            self._join(outbound, stream)
+
+    def unsubscribe(self, outbound: OutboundStream) -> None:
+        """Forget the subscription."""
+        self.outbound.pop(outbound.id, None)
+        if outbound.inbound is not None:
+            outbound.inbound.outbound.pop(outbound.id, None)
+            outbound.inbound = None
+        for name in _waiting_names(outbound):
+            waiting = self._waiting.get(name, {})
+            waiting.pop(outbound.id, None)
+            if not waiting:
+                self._waiting.pop(name, None)
+
+    def _join(self, outbound: OutboundStream, stream: InboundStream) -> None:
+        if outbound.inbound is None and outbound.id in self.outbound:
+            outbound.inbound = stream
+            stream.outbound[outbound.id] = outbound
+            outbound.source_came()
+
+    def _wait(self, outbound: OutboundStream) -> None:
+        for name in _waiting_names(outbound):
+            self._waiting.setdefault(name, {})[outbound.id] = outbound
+
+    def _expire(self) -> None:
+        before, self._frame_counts = self._frame_counts, {s.id: s.frame_count for s in self.inbound.values()}
+        for stream in [*self.inbound.values()]:
+            if before.get(stream.id) == stream.frame_count:
+                stream.close(f"nothing came for {self._expire_after:g} s")
+
+
+def _waiting_names(outbound: OutboundStream) -> set[str]:
+    return {outbound.name, short_name(outbound.name)}

@@ -1,0 +1,158 @@
+"""The programs that people use with a media server, each as a function that starts it the way they would.
+
+A publisher sends a clip in real time; a player receives for some seconds and leaves what came in a file. All are started
+through `tests.processes.Children`, so none outlives its test.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.processes import Child, Children
+
+START_TIME = 15
+"""Seconds that a player gets on top of its playing time, on a busy machine."""
+
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What a player leaves: the file of what it received (None when it only decodes), what is wrong, pictures it decoded."""
+
+    recording: Path | None
+    complaints: str
+    pictures: int = 0
+
+
+Publisher = Callable[[Children, Path, str], Child]
+"""Starts to send a clip to an address."""
+
+Player = Callable[[Children, str, Path, int], Callable[[], Playback]]
+"""Starts to play an address for some seconds, with a folder for its files; the result waits for the end."""
+
+
+def publish_with_ffmpeg(children: Children, clip: Path, url: str) -> Child:
+    """ffmpeg's own RTMP client, from the MP4 file without encoding."""
+    return children.start("ffmpeg", "-nostdin", "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", url)
+
+
+def publish_with_rtmp2sink(children: Children, clip: Path, url: str) -> Child:
+    """GStreamer's RTMP client."""
+    return _publish_with_gstreamer(children, clip, "rtmp2sink", url)
+
+
+def publish_with_rtmpsink(children: Children, clip: Path, url: str) -> Child:
+    """GStreamer with librtmp."""
+    return _publish_with_gstreamer(children, clip, "rtmpsink", f"{url} live=1")
+
+
+def _publish_with_gstreamer(children: Children, clip: Path, sink: str, location: str) -> Child:
+    pipeline = (
+        f"filesrc location={clip} ! qtdemux name=file  flvmux name=mux streamable=true ! {sink} sync=true location=@ "
+        "file.video_0 ! queue ! h264parse ! video/x-h264,stream-format=avc ! mux.video "
+        "file.audio_0 ! queue ! aacparse ! mux.audio"
+    )
+    words = [f"location={location}" if word == "location=@" else word for word in pipeline.split()]
+    return children.start("gst-launch-1.0", "-q", *words)
+
+
+def play_with_ffmpeg(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:
+    """ffmpeg's own RTMP client, into a file."""
+    recording = folder / "ffmpeg.flv"
+    child = children.start(
+        *("ffmpeg", "-nostdin", "-v", "error", "-rtmp_live", "live", "-i", url, "-t", str(seconds), "-c", "copy", recording)
+    )
+
+    def finish() -> Playback:
+        child.wait(seconds + START_TIME)
+        return Playback(recording, child.output)
+
+    return finish
+
+
+def play_with_rtmpdump(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:
+    """rtmpdump, which is librtmp. It writes what it receives byte for byte."""
+    recording = folder / "rtmpdump.flv"
+    # Its own --stop pauses the stream and then waits for ever; it ends in order on SIGINT only.
+    child = children.start(*_interrupted_after(seconds), "rtmpdump", "--quiet", "--live", "-r", url, "-o", recording)
+
+    def finish() -> Playback:
+        child.wait(seconds + START_TIME)
+        return Playback(recording, child.output.strip())
+
+    return finish
+
+
+def play_with_rtmp2src(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:
+    """GStreamer's RTMP client, which also writes what it receives byte for byte."""
+    recording = folder / "rtmp2src.flv"
+    child = children.start(
+        *_interrupted_after(seconds),
+        *("gst-launch-1.0", "-e", "rtmp2src", f"location={url}", "!", "filesink", f"location={recording}"),
+    )
+
+    def finish() -> Playback:
+        child.wait(seconds + START_TIME)
+        return Playback(recording, _lines_with(child.output, "ERROR", "WARN"))
+
+    return finish
+
+
+def play_with_vlc(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:
+    """VLC without a screen: it decodes, and writes one picture of each second to a file as the proof."""
+    pictures = folder / "vlc"
+    pictures.mkdir(mode=0o777)
+    child = children.start(
+        *_as_nobody(pictures),
+        *("vlc", "-I", "dummy", "--ignore-config", "--no-metadata-network-access", "--vout=vdummy", "--aout=adummy"),
+        *("--video-filter=scene", "--scene-format=png", "--scene-ratio=25", f"--scene-path={pictures}", "--scene-prefix=f"),
+        *("-v", f"--run-time={seconds}", "--play-and-exit", url, "vlc://quit"),
+        HOME=str(pictures),
+        DBUS_SESSION_BUS_ADDRESS="none",
+    )
+
+    def finish() -> Playback:
+        child.wait(seconds + START_TIME)
+        # Without a screen its interface complains a lot; only what reads and decodes the stream counts.
+        complaints = _lines_with(child.output, "avcodec", "decoder error", "demux error", "access error", "stream error")
+        return Playback(None, complaints, len(list(pictures.glob("f*.png"))))
+
+    return finish
+
+
+def _as_nobody(folder: Path) -> list[str]:
+    """VLC refuses to be run by root, which tests in a container are."""
+    if os.getuid() != 0:
+        return []
+    shutil.chown(folder, NOBODY, NOBODY)
+    for parent in folder.parents:
+        # pytest's own folders are closed to others, but nobody has to get through them.
+        if parent.stat().st_uid == 0 and "pytest" in parent.name:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+def _interrupted_after(seconds: int) -> list[str]:
+    """A prefix for programs that record until they are interrupted; connecting gets a second more."""
+    return ["timeout", "--signal=INT", "--kill-after=3", str(seconds + 1)]
+
+
+def _lines_with(output: str, *words: str) -> str:
+    return "\n".join(line for line in output.splitlines() if any(word in line for word in words))
+
+
+PUBLISHERS: dict[str, Publisher] = {
+    "ffmpeg": publish_with_ffmpeg,
+    "rtmp2sink": publish_with_rtmp2sink,
+    "rtmpsink": publish_with_rtmpsink,
+}
+
+PLAYERS: dict[str, Player] = {
+    "ffmpeg": play_with_ffmpeg,
+    "rtmpdump": play_with_rtmpdump,
+    "rtmp2src": play_with_rtmp2src,
+    "vlc": play_with_vlc,
+}

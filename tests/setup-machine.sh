@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs the programs that the tests of the interop layer run the server against (Debian 12 or Ubuntu 22.04 and later).
+#   tests/setup-machine.sh      as root, or by a user who may use sudo
+# Without them `make quick` still works, and `make interop` names each client that is missing.
+set -eu
+
+packages="ffmpeg rtmpdump vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
+
+missing=
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root=sudo
+else
+    echo "Please install for the tests: apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get -o DPkg::Lock::Timeout=600 update -q
+# $missing is a list of words.
+# shellcheck disable=SC2086
+$as_root apt-get -o DPkg::Lock::Timeout=600 install -qy --no-install-recommends $missing

@@ -1,0 +1,8 @@
+"""The protocols that come with EMS. Each is loaded when an acceptor asks for it."""
+
+from ems.plugins import LazyAcceptorProtocol
+
+rtmp = LazyAcceptorProtocol("inboundRtmp", ("TCP", "IR"), "ems.protocols.rtmp.server:InboundRtmp")
+json_cli = LazyAcceptorProtocol("inboundJsonCli", ("TCP", "IJSONCLI"), "ems.api.doors:JsonDoor")
+ascii_cli = LazyAcceptorProtocol("inboundAsciiCli", ("TCP", "IASCCLI"), "ems.api.doors:AsciiDoor")
+http_cli = LazyAcceptorProtocol("inboundHttpJsonCli", ("TCP", "IHTT", "H4C", "IJSONCLI"), "ems.api.doors:HttpDoor")
