@@ -5,8 +5,8 @@ it with `twisted.plugin.getPlugins`. The built-in protocols and commands come in
 complete example.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ems.media.frame import Frame
     from ems.media.track import Track
     from ems.server import Server
+    from ems.streams.inbound import InboundStream
+    from ems.streams.outbound import OutboundStream
+    from ems.uri import Uri
 
 
 class IFrameSink(Interface):
@@ -51,3 +54,57 @@ class ICommandGroup(Interface):
 
     def commands() -> "Iterable[Command]":
         """The declarations (`ems.api.command`), handlers included."""
+
+
+class IAttemptObserver(Interface):
+    """Whoever asked for a pull or a push, and is told how it fares. Calls come in this order; `ended` is the last, and once."""
+
+    def connected() -> None:
+        """The other server has answered."""
+
+    def streaming(stream: "InboundStream | OutboundStream") -> None:
+        """Media may flow: this is the stream that came of it."""
+
+    def ended(reason: str) -> None:
+        """The attempt is over, whether it had begun to stream or not."""
+
+
+class IAttempt(Interface):
+    """One pull or push under way."""
+
+    def stop(reason: str) -> None:
+        """Give it up in good order; the observer's `ended` follows."""
+
+
+class IPuller(Interface):
+    """Brings in streams from other servers: what `pullStream` uses for its URI schemes."""
+
+    schemes: tuple[str, ...] = Attribute("The URI schemes, in lower case: rtmp, rtmps.")
+
+    def pull(server: "Server", uri: "Uri", settings: "Mapping[str, Any]", observer: IAttemptObserver) -> IAttempt:
+        """Connect to `uri` and publish what comes as the stream `settings["localStreamName"]`.
+
+        `settings` are the parameters of pullStream, in the runtime API's words. Never raises for what the network does.
+        """
+
+
+class IPusher(Interface):
+    """Sends local streams to other servers: what `pushStream` uses for its URI schemes."""
+
+    schemes: tuple[str, ...] = Attribute("The URI schemes, in lower case: rtmp, rtmps.")
+
+    def push(server: "Server", uri: "Uri", settings: "Mapping[str, Any]", observer: IAttemptObserver) -> IAttempt:
+        """Connect to `uri` and send the stream `settings["localStreamName"]` there; it ends when that stream ends.
+
+        `settings` are the parameters of pushStream. Never raises for what the network does.
+        """
+
+
+class IStreamObserver(Interface):
+    """Who wants to know of every inbound stream (`StreamManager.observers`)."""
+
+    def stream_came(stream: "InboundStream") -> None:
+        """The stream has its name and is found by it."""
+
+    def stream_left(stream: "InboundStream", reason: str) -> None:
+        """The stream has ended and its name is free."""

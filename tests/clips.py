@@ -14,7 +14,10 @@ CACHE = Path(__file__).parent.parent / ".cache" / "clips"
 SECONDS = 30
 FRAME_RATE = 25
 
-_PICTURE = f"testsrc2=s=640x360:r={FRAME_RATE}:d={SECONDS},drawbox=280:300:80:40:white:fill:enable='lt(mod(t,1),0.1)',format=yuv420p"
+_PICTURE = (
+    f"testsrc2=s=640x360:r={FRAME_RATE}:d={SECONDS},"
+    "drawbox=280:300:80:40:white:fill:enable='lt(mod(t,1),0.1)',format=yuv420p"
+)
 _SOUND = f"aevalsrc='0.3*sin(2*PI*1000*t)*lt(mod(t,1),0.1)+0.05*sin(2*PI*(200+9*t)*t)':s=48000:c=stereo:d={SECONDS}"
 _H264 = "-c:v libx264 -preset ultrafast -b:v 800k -g 25 -keyint_min 25 -sc_threshold 0"
 
@@ -44,6 +47,7 @@ def clip(kind: str) -> Path:
         unfinished = path.with_name(f"{os.getpid()}-{path.name}")
         command = f"ffmpeg -nostdin -v error -y -f lavfi -i @ -f lavfi -i @ {options} @".split()
         names = iter((_PICTURE, _SOUND, str(unfinished)))
-        subprocess.run([next(names) if word == "@" else word for word in command], check=True, timeout=120, env={**os.environ, "SVT_LOG": "1"})
+        words = [next(names) if word == "@" else word for word in command]
+        subprocess.run(words, check=True, timeout=120, env={**os.environ, "SVT_LOG": "1"})
         unfinished.replace(path)
     return path

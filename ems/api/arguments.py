@@ -89,14 +89,14 @@ def bind(command: Command, request: Request, registry: "CommandRegistry | None" 
     sent: dict[str, Given] = {}
     unknown: dict[str, Given] = {}
     for name, value in request.parameters.items():
-        canonical = known.get(name.lower())
-        if canonical is None:
+        parameter = known.get(name.lower())
+        if parameter is None:
             unknown[name] = value
-        elif value is not None:
-            sent[canonical] = value
+        elif not _counts_as_missing(parameter, value, request.typed):
+            sent[parameter.name] = value
     values: dict[str, Value] = {}
     for parameter in sorted(command.parameters, key=lambda parameter: not parameter.mandatory):
-        values[parameter.name] = _value_of(parameter, sent, command, request.typed)
+        values[parameter.name] = _value_of(parameter, sent.get(parameter.name), command.keeps_empty_elements)
     return Arguments(
         values={parameter.name: values[parameter.name] for parameter in command.parameters},
         given=frozenset(sent),
@@ -113,26 +113,27 @@ def invalid(name: str, detail: str = "") -> CommandError:
     return CommandError(f"Syntax error. Parameter {name} is invalid{detail and '. '}{detail}")
 
 
-def _names(command: Command) -> dict[str, str]:
-    known = {parameter.name.lower(): parameter.name for parameter in command.parameters}
+def _names(command: Command) -> dict[str, Parameter]:
+    known = {parameter.name.lower(): parameter for parameter in command.parameters}
     for parameter in command.parameters:
-        known.update((other.lower(), parameter.name) for other in parameter.also_accept)
+        known.update((other.lower(), parameter) for other in parameter.also_accept)
     return known
 
 
-def _value_of(parameter: Parameter, sent: Mapping[str, Given], command: Command, typed: bool) -> Value:
-    given = sent.get(parameter.name)
+def _counts_as_missing(parameter: Parameter, given: Given, typed: bool) -> bool:
     if isinstance(given, list) and not parameter.multiple:
         if typed:
             raise invalid(parameter.name, "Expected one value, not a list")
-        given = None
-    if given is None or (parameter.mandatory and given == ""):
+        return True
+    return given is None or (parameter.mandatory and given == "")
+
+
+def _value_of(parameter: Parameter, given: Given, keep_empty: bool) -> Value:
+    if given is None:
         if parameter.mandatory:
             raise invalid(parameter.name)
         return parameter.default
-    if parameter.multiple:
-        return _list_of(parameter, given, command.keeps_empty_elements)
-    return _scalar_of(parameter, given)
+    return _list_of(parameter, given, keep_empty) if parameter.multiple else _scalar_of(parameter, given)
 
 
 def _list_of(parameter: Parameter, given: Given, keep_empty: bool) -> Value:
@@ -215,7 +216,7 @@ def _environment(unknown: Mapping[str, Given]) -> dict[str, str]:
     return {name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in variables.items()}
 
 
-def _remarks(command: Command, known: Mapping[str, str], unknown: Mapping[str, Given]) -> tuple[str, ...]:
+def _remarks(command: Command, known: Mapping[str, Parameter], unknown: Mapping[str, Given]) -> tuple[str, ...]:
     kept = ("_", "$") if command.environment else ("_",)
     strange = [name for name in unknown if not name.startswith(kept)]
     remarks = [_remark(command, known, name) for name in strange[:MAX_REMARKS]]
@@ -224,7 +225,7 @@ def _remarks(command: Command, known: Mapping[str, str], unknown: Mapping[str, G
     return tuple(remarks)
 
 
-def _remark(command: Command, known: Mapping[str, str], name: str) -> str:
+def _remark(command: Command, known: Mapping[str, Parameter], name: str) -> str:
     nearest = get_close_matches(name.lower(), known, 1) if len(name) <= MAX_COMPARED_NAME else []
-    hint = f"; did you mean {known[nearest[0]]}?" if nearest else ""
+    hint = f"; did you mean {known[nearest[0]].name}?" if nearest else ""
     return f"{command.name}: unknown parameter {name[:MAX_COMPARED_NAME]!r} ignored{hint}"

@@ -74,6 +74,7 @@ class CommandResource(Resource):
         """Answer any method and path."""
         request.setHeader(b"Server", SERVER_HEADER)
         request.setHeader(b"Connection", b"close")
+        request.channel.persistent = False
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         gone = request.notifyFinish()
         gone.addErrback(lambda _: None)

@@ -65,7 +65,7 @@ def _rebased(section: T, folder: str) -> T:
     if os.path.normpath(folder) == ".":
         return section
     changes: dict[str, object] = {}
-    for name, key in declarations(cast(Any, type(section))).keys.items():
+    for name, key in declarations(type(section)).keys.items():
         value = getattr(section, name)
         if isinstance(key.kind, FilePath):
             changes[name] = value and os.path.join(folder, value)

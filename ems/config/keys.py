@@ -17,7 +17,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
@@ -333,10 +332,9 @@ class Declarations:
         return found[0] if found else None
 
 
-@cache
-def declarations(section: type[object]) -> Declarations:
+def declarations(section: type[Any]) -> Declarations:
     """Return the declarations of the dataclass `section`, in its order."""
-    declared = fields(cast(Any, section))
+    declared = fields(section)
     keys = {item.name: item.metadata["key"] for item in declared if "key" in item.metadata}
     spare = [(item.name, item.metadata["extra"]) for item in declared if "extra" in item.metadata]
     return Declarations(MappingProxyType(keys), *(spare[0] if spare else ()))

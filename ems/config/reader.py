@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from ems.config.errors import at, shown
 from ems.config.keys import Checked, Declarations, Entries, Key, Section, SectionList, declarations
@@ -17,6 +17,12 @@ T = TypeVar("T")
 
 POSITION = "0x"
 """How the name of an entry begins that has a position in place of a name (``0x00000001`` is the first)."""
+
+SIMILAR = 0.6
+"""How like a declared name an unknown one must be (see `difflib`) to be taken for it."""
+
+SLIP = 0.85
+"""The same where unknown names are allowed: only what is nearly the same is a slip of the pen."""
 
 USER_VARIABLE = "_"
 """Names that begin so belong to users: they are never reported as unknown."""
@@ -57,7 +63,7 @@ class Findings:
 
 def read_section(section: type[T], value: object, place: str, findings: Findings) -> T:
     """Return the table `value`, which stands at `place`, as a `section`; what is missing or wrong has its default."""
-    declared = declarations(cast(Any, section))
+    declared = declarations(section)
     table = _as_mapping(value)
     if table is None:
         findings.error(place, f"expected a table, got {shown(value)}")
@@ -187,13 +193,14 @@ def _report_unknown(others: Mapping[str, object], declared: Declarations, place:
     """Warn about names that nobody knows, with the declared name that was probably meant."""
     accepted = {name.lower() for name in declared.extra_known}
     names = {spelling.lower(): spelling for key in declared.keys.values() for spelling in (key.name, *key.aliases)}
+    free = declared.extra is not None and not accepted
     for name in others:
         if name.startswith(USER_VARIABLE) or name.lower() in accepted:
             continue
         position = _position(name)
-        near = get_close_matches(name.lower(), names, n=1)
+        near = get_close_matches(name.lower(), names, n=1, cutoff=SLIP if free else SIMILAR)
         hint = f"; did you mean {names[near[0]]}?" if near else ""
         if isinstance(position, int):
             findings.warn(at(place, position), "is a value without a name, and ignored")
-        elif declared.extra is None or accepted or near:
+        elif near or not free:
             findings.warn(at(place, name), f"is not a key that the server knows{hint}")

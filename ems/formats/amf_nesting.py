@@ -269,6 +269,6 @@ def key_bytes(key: object) -> bytes:
 def double(number: float) -> bytes:
     """`number` in 8 bytes; raises `LocalProtocolError` for an integer beyond the range of a double."""
     try:
-        return _DOUBLE.pack(number)
+        return _DOUBLE.pack(float(number))
     except OverflowError:
         raise LocalProtocolError("an integer is too large for an AMF number") from None

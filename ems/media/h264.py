@@ -20,7 +20,7 @@ from typing import Self
 from ems.errors import MalformedData
 from ems.media.bits import BitReader
 from ems.media.h264_sps import Sps, parse_sps
-from ems.media.nal import MAX_PARAMETER_SET, nal_header_bytes
+from ems.media.nal import MAX_PARAMETER_SET, first_header
 from ems.media.track import Codec, Kind, Track
 
 __all__ = [
@@ -64,6 +64,8 @@ MAX_SPS_COUNT = 31
 
 MAX_PPS_COUNT = 255
 """The count has eight bits in avcC."""
+
+_SLICE_HEADERS = frozenset(header for header in range(256) if NalType.SLICE <= header & 0x1F <= NalType.IDR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +160,8 @@ def is_keyframe(data: bytes) -> bool:
 
     All slices of a picture are IDR or none is (§7.4.1.2.4), so the first one decides and what follows is not read.
     """
-    for header in nal_header_bytes(data):
-        kind = header & 0x1F
-        if NalType.SLICE <= kind <= NalType.IDR:
-            return kind == NalType.IDR
-    return False
+    header = first_header(data, _SLICE_HEADERS)
+    return header is not None and header & 0x1F == NalType.IDR
 
 
 def make_configuration(sps: Iterable[bytes], pps: Iterable[bytes]) -> AvcConfiguration:

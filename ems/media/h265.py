@@ -18,7 +18,7 @@ from typing import Self
 from ems.errors import MalformedData
 from ems.media.bits import BitReader
 from ems.media.h265_sps import ProfileTierLevel, Sps, parse_sps
-from ems.media.nal import MAX_PARAMETER_SET, nal_header_bytes
+from ems.media.nal import MAX_PARAMETER_SET, first_header
 from ems.media.track import Codec, Kind, Track
 
 __all__ = [
@@ -58,6 +58,9 @@ class NalType(IntEnum):
     FILLER = 38
     PREFIX_SEI = 39
     SUFFIX_SEI = 40
+
+
+_SLICE_HEADERS = frozenset(header for header in range(256) if header >> 1 & 0x3F < NalType.VPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +174,8 @@ def is_keyframe(data: bytes) -> bool:
 
     All slices of a picture have one type (§7.4.2.2), so the first one decides and what follows is not read.
     """
-    for header in nal_header_bytes(data):
-        kind = header >> 1 & 0x3F
-        if kind < NalType.VPS:
-            return NalType.BLA_W_LP <= kind <= NalType.CRA
-    return False
+    header = first_header(data, _SLICE_HEADERS)
+    return header is not None and NalType.BLA_W_LP <= header >> 1 & 0x3F <= NalType.CRA
 
 
 def make_configuration(vps: Iterable[bytes], sps: Iterable[bytes], pps: Iterable[bytes]) -> HevcConfiguration:

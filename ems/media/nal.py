@@ -10,13 +10,13 @@ All functions take and give whole access units, and raise `MalformedData` when a
 passed. They run for every frame: the work is done by `bytes` methods, with one step of Python per NAL unit, never per byte.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from struct import Struct
 
 from ems.errors import MalformedData
 
 MAX_ACCESS_UNIT = 8 * 1024 * 1024
-"""Bytes of one access unit: an uncompressed-looking 8K intra picture is smaller; more is an attack on memory."""
+"""Bytes of one access unit: an 8K intra picture at the highest level is smaller; more is an attack on memory."""
 
 MAX_NAL_UNITS = 4096
 """NAL units in one access unit: level 6.2 of H.265 allows 600 slices, the rest is room for SEI and parameter sets."""
@@ -49,11 +49,19 @@ def with_four_byte_lengths(data: bytes, length_size: int) -> bytes:
 
 
 def lengths_are_true(data: bytes) -> bool:
-    """True when the 4-byte lengths of an access unit lead exactly to its end: what every later reader relies on."""
-    at, size = 0, len(data)
-    while at + 4 <= size:
-        at += 4 + int.from_bytes(data[at : at + 4], "big")
-    return at == size and size <= MAX_ACCESS_UNIT
+    """True when the 4-byte lengths of an access unit lead exactly to its end and no limit is passed.
+
+    Asked once of each access unit that comes from outside, so that no later reader meets a length that lies.
+    """
+    size, end = len(data), 0
+    if size > MAX_ACCESS_UNIT:
+        return False
+    for _ in range(MAX_NAL_UNITS + 1):
+        if end >= size:
+            return end == size
+        start = end + 4
+        end = start + int.from_bytes(data[end:start], "big")
+    return False
 
 
 def split_annexb(data: bytes) -> list[bytes]:
@@ -76,10 +84,22 @@ def to_annexb(data: bytes) -> bytes:
     return START_CODE.join([b"", *[view[start:end] for start, end in _extents(data, 4)]])
 
 
-def nal_header_bytes(data: bytes) -> Iterator[int]:
-    """The first byte of each NAL unit in an access unit with 4-byte lengths, read only as far as the caller iterates."""
-    for start, _ in _extents(data, 4):
-        yield data[start]
+def first_header(data: bytes, wanted: Container[int]) -> int | None:
+    """The first header byte in an access unit with 4-byte lengths that is one of `wanted`, or None; what follows is not read.
+
+    One flat loop, without the generator behind the other functions: every frame of video that comes in goes through it.
+    """
+    size, end = len(data), 0
+    for _ in range(MAX_NAL_UNITS + 1):
+        if end == size:
+            return None
+        start = end + 4
+        end = start + int.from_bytes(data[end:start], "big")
+        if start > size or end > size:
+            raise MalformedData(f"a NAL unit ends at byte {end} of an access unit of {size}")
+        if end > start and data[start] in wanted:
+            return data[start]
+    raise MalformedData(f"more than {MAX_NAL_UNITS} NAL units in one access unit")
 
 
 def _extents(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from itertools import count
 from time import time
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
@@ -20,6 +21,7 @@ class StreamManager(Service):
     """All streams of the server, in and out, by name and by unique id.
 
     `expire_after` is the time in seconds without a frame after which an inbound stream is closed; 0 never closes it.
+    `observers` (`IStreamObserver`) are told of every inbound stream that comes and goes.
     """
 
     name = "streams"
@@ -29,6 +31,7 @@ class StreamManager(Service):
         self.inbound: dict[str, InboundStream] = {}
         self.outbound: dict[int, OutboundStream] = {}
         self.fan_out = FanOut(clock, max_merge_delay)
+        self.observers: list[Any] = []
         self._ids = count(1)
         self._waiting: dict[str, dict[int, OutboundStream]] = {}
         self._expire_after = expire_after
@@ -72,9 +75,12 @@ class StreamManager(Service):
         stream_id, created = self.new_id()
         stream = InboundStream(self, stream_id, name, type_tag, source, created)
         self.inbound[name] = stream
-        self.log.info("stream {name!r} ({tag}) is here", name=name, tag=type_tag)
+        origin = f"from {source.peer_name}" if source is not None else "made here"
+        self.log.info("stream {name!r} ({tag}) is here, {origin}", name=name, tag=type_tag, origin=origin)
         for waiting in [*self._waiting.pop(name, {}).values()]:
             self._join(waiting, stream)
+        for observer in [*self.observers]:
+            observer.stream_came(stream)
         return stream
 
     def unregister(self, stream: InboundStream, reason: str) -> None:
@@ -87,6 +93,8 @@ class StreamManager(Service):
             self._wait(outbound)
             outbound.source_left(reason)
         stream.outbound.clear()
+        for observer in [*self.observers]:
+            observer.stream_left(stream, reason)
 
     def subscribe(self, outbound: OutboundStream) -> None:
         """Give the subscription its stream, now or when it comes."""

@@ -6,6 +6,7 @@ through `tests.processes.Children`, so none outlives its test.
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +130,8 @@ def _as_nobody(folder: Path) -> list[str]:
         return []
     shutil.chown(folder, NOBODY, NOBODY)
     for parent in folder.parents:
-        # pytest's own folders are closed to others, but nobody has to get through them.
-        if parent.stat().st_uid == 0 and "pytest" in parent.name:
+        # pytest closes its folders to others; nobody has to get through them.
+        if parent.is_relative_to(tempfile.gettempdir()) and not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 

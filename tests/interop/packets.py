@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -14,13 +15,14 @@ class Packet:
     md5: str
 
 
+@cache
 def read_packets(path: Path) -> dict[str, list[Packet]]:
     """The packets of the first video and of the first audio stream, in file order, under ``video`` and ``audio``."""
     command = "ffprobe -v quiet -of json -show_packets -show_data_hash md5 -show_entries packet=codec_type,pts_time,data_hash"
     answer = subprocess.run([*command.split(), str(path)], capture_output=True, timeout=60, check=False)
     packets: dict[str, list[Packet]] = {"video": [], "audio": []}
     for packet in json.loads(answer.stdout or "{}").get("packets", []):
-        # A frame of an H.264 stream in FLV may lack nothing, but one that was cut off at the end of a recording has no time.
+        # A frame that was cut off at the end of a recording has no time.
         if packet.get("codec_type") in packets and "pts_time" in packet:
             packets[packet["codec_type"]].append(Packet(float(packet["pts_time"]), packet["data_hash"]))
     return packets

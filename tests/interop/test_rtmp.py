@@ -42,9 +42,7 @@ class Broadcast:
             children.stop_all()
 
     def _play(self, children: Children, server: EmsServer, folder: Path) -> None:
-        waiting = {
-            name: start(children, server.rtmp("mine"), _folder(folder, name), SECONDS) for name, start in PLAYERS.items()
-        }
+        waiting = {name: start(children, server.rtmp("mine"), _folder(folder, name), SECONDS) for name, start in PLAYERS.items()}
         for name, finish in waiting.items():
             try:
                 self.playbacks[name] = finish()

@@ -47,7 +47,6 @@ TOP = {
     "foreground": {"process"},
     "interfaces": set(),
     "manhole": {"config"},
-
     "plugins": set(),
     "process": set(),
     "twistd": {"config", "service", "process"},

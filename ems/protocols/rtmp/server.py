@@ -156,6 +156,7 @@ class RtmpConnection(Connection):
     def closed(self, reason: str) -> None:
         self._closing = True
         self._end_streams("the connection is lost")
+        self._outlet = None
 
     def tick(self, now: float) -> None:
         self._age += 1

@@ -33,9 +33,7 @@ def test_the_machines_own_name_may() -> None:
     assert POLICY.refusal(f"{socket.gethostname()}:7777", None, None, None) == ""
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example:7777", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "x" * 9000]
-)
+@pytest.mark.parametrize("host", ["evil.example:7777", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "x" * 9000])
 def test_a_name_that_somebody_else_controls_may_not(host: str) -> None:
     """DNS rebinding: a page whose own name resolves to 127.0.0.1 is refused."""
     assert POLICY.refusal(host, None, None, None)

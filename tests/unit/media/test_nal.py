@@ -21,6 +21,7 @@ def test_lengths_of_any_size_are_read(nals: list[bytes], size: int) -> None:
     data = b"".join(len(unit).to_bytes(size, "big") + unit for unit in nals)
     assert nal.split_lengths(data, size) == nals
     assert nal.with_four_byte_lengths(data, size) == nal.join_lengths(nals)
+    assert nal.lengths_are_true(nal.join_lengths(nals))
 
 
 @given(access_units, st.integers(0, 3))
@@ -52,9 +53,10 @@ def test_four_byte_lengths_are_passed_on_untouched() -> None:
 @pytest.mark.parametrize(
     "data", ["00", "000000", "00000001", "ffffffff65", "7fffffff65", "0000000165 00000002 41", "000000026501 0000"]
 )
-@pytest.mark.parametrize("read", [nal.split_lengths, nal.to_annexb, lambda data: list(nal.nal_header_bytes(data))])
+@pytest.mark.parametrize("read", [nal.split_lengths, nal.to_annexb, lambda data: nal.first_header(data, ())])
 def test_lengths_that_lie_are_refused(data: str, read) -> None:  # type: ignore[no-untyped-def]
     """A length that reaches past the end, or is itself cut off, is malformed."""
+    assert not nal.lengths_are_true(bytes.fromhex(data))
     with pytest.raises(MalformedData):
         read(bytes.fromhex(data))
 
@@ -71,6 +73,7 @@ def test_other_length_sizes_do_not_exist(size: int) -> None:
     [
         (nal.split_lengths, bytes(4 * (nal.MAX_NAL_UNITS + 1))),
         (nal.split_annexb, b"\0\0\1\x41" * (nal.MAX_NAL_UNITS + 1)),
+        (lambda data: nal.first_header(data, ()), bytes(4 * (nal.MAX_NAL_UNITS + 1))),
         (nal.split_lengths, bytes(nal.MAX_ACCESS_UNIT + 1)),
         (nal.split_annexb, bytes(nal.MAX_ACCESS_UNIT + 1)),
     ],
@@ -83,6 +86,11 @@ def test_huge_access_units_are_refused(read, data: bytes) -> None:  # type: igno
 
 def test_as_many_nal_units_as_allowed() -> None:
     """The limit itself is allowed."""
+    data = nal.join_lengths([b"\x41"] * nal.MAX_NAL_UNITS)
+    assert nal.lengths_are_true(data)
+    assert nal.first_header(data, ()) is None
+    assert not nal.lengths_are_true(data + b"\0\0\0\1\x41")
+    assert not nal.lengths_are_true(bytes(nal.MAX_ACCESS_UNIT + 4))
     nals = [b"\x41"] * nal.MAX_NAL_UNITS
     assert nal.split_lengths(nal.join_lengths(nals)) == nals
     assert nal.split_annexb(nal.to_annexb(nal.join_lengths(nals))) == nals

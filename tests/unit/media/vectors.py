@@ -61,13 +61,13 @@ AC3_5_1 = bytes.fromhex("0b77d0f81e40ebf8403eff99ff0841fc")
 """-ac 6 -ar 48000 -c:a ac3, first bytes; every frame has 1792"""
 
 AC3_STEREO = bytes.fromhex("0b77c2ea544043e106f575f0c0c21818")
-"""-ac 2 -ar 44100 -b:a 192k -c:a ac3, first bytes; the first frame has 836"""
+"""-ac 2 -ar 44100 -b:a 192k -c:a ac3, first bytes; the first frame has 834"""
 
 EAC3_STEREO = bytes.fromhex("0b7701a07487c000208401003900ae06")
-"""-ac 2 -ar 44100 -c:a eac3, first bytes; the first frame has 836"""
+"""-ac 2 -ar 44100 -c:a eac3, first bytes; the first frame has 834"""
 
 MP3_STEREO = bytes.fromhex("fffb90640000026b0bce9d6060000000")
 """sample_rate=44100, -ac 2 -c:a libmp3lame, first bytes of the second frame; it has 417"""
 
 MP3_LOW_MONO = bytes.fromhex("fff340c40014688670175818007fe4a0")
-"""-ac 1 -ar 22050 -c:a libmp3lame -write_xing 0, first bytes; every frame has 105"""
+"""-ac 1 -ar 22050 -c:a libmp3lame -write_xing 0, first bytes; the first frame has 104"""
