@@ -22,7 +22,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IConsumer, IPullProducer, IPushProducer, ITransport
+from twisted.internet.interfaces import IConsumer, IReactorTime, ITransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -47,7 +47,7 @@ APPLICATION = Application(name="ems", aliases=("live", "vod"))
 
 
 def testing_server(
-    clock: Clock,
+    clock: IReactorTime,
     application: Application = APPLICATION,
     *,
     protocols: Mapping[str, Any] | None = None,
@@ -55,7 +55,8 @@ def testing_server(
 ) -> Server:
     """A running server without ports. `protocols` are those that acceptors may name, by default every installed one.
 
-    Its once-a-second work, its time-outs and its passes over viewers happen when `clock` is advanced.
+    Its once-a-second work, its time-outs and its passes over viewers happen when `clock`, a `Clock`, is advanced. With the
+    reactor instead, ``server.acceptors.create`` opens real ports.
     """
     expire_after, delay = application.streams_expire_timer, application.max_merge_delay / 1000
     server = Server(
@@ -73,6 +74,10 @@ def testing_server(
     server.connections.startService()
     server.streams.startService()
     return server
+
+
+# pytest takes every function that is called test… for a test.
+testing_server.__test__ = False  # type: ignore[attr-defined]
 
 
 def stream_of(frames: Iterable[Frame], streams: StreamManager, name: str = "test", *, type_tag: str = "INEXT") -> InboundStream:
@@ -134,7 +139,7 @@ class MemoryTransport:
         self._lost = lost
         self._host = host
         self._held: list[bytes] | None = None
-        self._producer: IPushProducer | IPullProducer | None = None
+        self._producer: Any = None
         self._streaming = False
 
     @property
@@ -162,7 +167,7 @@ class MemoryTransport:
     def getHost(self) -> IPv4Address:
         return IPv4Address("TCP", "127.0.0.1", 1935)
 
-    def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         if self._producer is not None:
             raise RuntimeError("a producer is registered already")
         self._producer = producer
@@ -194,7 +199,7 @@ class MemoryTransport:
 
     def _pause(self) -> None:
         if self._producer is not None and self._streaming:
-            self._producer.pauseProducing()  # type: ignore[union-attr]
+            self._producer.pauseProducing()
 
     def _drained(self) -> None:
         if self._producer is not None and self._held is None:
@@ -220,7 +225,8 @@ class MemoryTransport:
 class MemoryPeer:
     """Somebody who is connected to a `testing_server`, to an acceptor of the named protocol.
 
-    `protocol` is the server's end, `received` everything it has sent. `on_data`, when given, is called with each piece, too.
+    `protocol` is the server's end, `received` everything it has sent. `on_data` is called with each piece of it, `on_lost` when
+    the connection is gone.
     """
 
     def __init__(
@@ -230,20 +236,22 @@ class MemoryPeer:
         config: AcceptorConfig | None = None,
         *,
         host: str = "127.0.0.1",
-        on_data: Callable[[bytes], None] | None = None,
+        on_data: Callable[[bytes], None] = lambda data: None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         config = config or AcceptorConfig(ip="127.0.0.1", protocol=protocol)
-        factory = server.acceptor_protocols[protocol].make_factory(server, config)
+        factory: Any = server.acceptor_protocols[protocol].make_factory(server, config)
         self.received = bytearray()
         self.connected = True
         self._on_data = on_data
+        self._on_lost = on_lost
         self.transport = MemoryTransport(server.clock, self._receive, self._lost, host)
         self.protocol: Any = factory.buildProtocol(self.transport.getPeer())
         self.protocol.makeConnection(self.transport)
 
     def send(self, data: bytes) -> None:
         """Have the server receive these bytes, if the connection is still there."""
-        if self.transport.connected:
+        if self.transport.connected and not self.transport.disconnecting:
             self.protocol.dataReceived(data)
 
     def hang_up(self) -> None:
@@ -252,9 +260,9 @@ class MemoryPeer:
 
     def _receive(self, data: bytes) -> None:
         self.received += data
-        if self._on_data is not None:
-            self._on_data(data)
+        self._on_data(data)
 
     def _lost(self) -> None:
         self.connected = False
         self.protocol.connectionLost(Failure(ConnectionDone()))
+        self._on_lost()

@@ -3,7 +3,7 @@
 A request is a line of text, ``getStreamInfo id=5``, or its equivalent over HTTP; a reply is one object with a status, a
 description and data. The modules, in the order in which a request meets them:
 
-`doors`, `cli`, `http`, `lines`
+`doors`, `cli`, `http`, `lines`, `json_body`, `browser`
     the acceptors on 1112 (JSON), 1222 (text for people) and 7777 (HTTP)
 `request`
     text to a command's name and its parameters
@@ -17,7 +17,7 @@ description and data. The modules, in the order in which a request meets them:
     streams, connections and services as the reply objects that clients know
 `reply`
     the reply as JSON or text
-`openapi`, `reference`
+`openapi`, `reference`, `objects`
     the descriptions that are made from the declarations
 
 There is no log-in on these doors: they are bound to the loopback address unless the configuration says otherwise.

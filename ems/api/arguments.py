@@ -88,12 +88,15 @@ def bind(command: Command, request: Request, registry: "CommandRegistry | None" 
     known = _names(command)
     sent: dict[str, Given] = {}
     unknown: dict[str, Given] = {}
+    remarks: list[str] = []
     for name, value in request.parameters.items():
         parameter = known.get(name.lower())
         if parameter is None:
             unknown[name] = value
         elif not _counts_as_missing(parameter, value, request.typed):
             sent[parameter.name] = value
+        elif isinstance(value, list):
+            remarks.append(f"{command.name}: {parameter.name} is left out because of its comma; a comma inside a value is \\,")
     values: dict[str, Value] = {}
     for parameter in sorted(command.parameters, key=lambda parameter: not parameter.mandatory):
         values[parameter.name] = _value_of(parameter, sent.get(parameter.name), command.keeps_empty_elements)
@@ -103,7 +106,7 @@ def bind(command: Command, request: Request, registry: "CommandRegistry | None" 
         sent=len(request.parameters),
         user_variables=_user_variables(unknown) if command.user_variables else {},
         environment=_environment(unknown) if command.environment else {},
-        remarks=_remarks(command, known, unknown),
+        remarks=(*remarks, *_remarks(command, known, unknown)),
         registry=registry,
     )
 

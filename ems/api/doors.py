@@ -63,12 +63,19 @@ class AsciiDoorFactory(DoorFactory):
         return self._make(telnet=TelnetFilter())
 
 
+class UnloggedSite(Site):
+    """A site without an access log: addresses hold parameters, and those may hold passwords."""
+
+    def log(self, request: object) -> None:
+        """Write nothing."""
+
+
 class HttpDoorFactory(DoorFactory):
     """Connections of the HTTP door: twisted.web's channels, each inside a `Connection` that the server counts."""
 
     def __init__(self, server: "Server", commands: CommandRegistry, policy: BrowserPolicy) -> None:
         self._server = server
-        self._site = Site(
+        self._site = UnloggedSite(
             CommandResource(server, commands, policy),
             BoundedRequest,
             timeout=HTTP_IDLE_TIMEOUT,

@@ -97,6 +97,9 @@ class CommandResource(Resource):
             _send_text(request, await self._execute_text(command, query))
 
     def _refused(self, request: BoundedRequest) -> Reply | None:
+        hosts = request.requestHeaders.getRawHeaders("host", [])
+        if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
+            return failure("One Host header is needed", "", HTTPStatus.BAD_REQUEST)
         why = self._policy.refusal(*(request.getHeader(name) for name in ("host", "origin", "referer", "sec-fetch-site")))
         if why:
             return failure(why, "", HTTPStatus.FORBIDDEN)

@@ -6,12 +6,14 @@ what it answers.
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from ems.api.command import Command, CommandGroup, Parameter, Value
 from ems.api.commands import BUILT_IN_GROUPS
+from ems.api.objects import OBJECTS
 from ems.api.request import Given, parse_request
 
 NOTICE = "<!-- Made by `python -m ems.api.reference docs/api` from the declarations in ems/api/commands. Do not edit. -->"
@@ -71,7 +73,20 @@ exceptions:
 def pages(groups: Iterable[CommandGroup]) -> dict[str, str]:
     """The pages of the reference by their file names."""
     groups = [*groups]
-    return {"index.md": _index(groups), **{f"{group.name}.md": _page(group) for group in groups}}
+    return {"index.md": _index(groups), "objects.md": _objects(), **{f"{group.name}.md": _page(group) for group in groups}}
+
+
+def _objects() -> str:
+    parts = [NOTICE, "", "# Objects in replies", "", "Times are milliseconds since 1970.", "", "[All commands](index.md)", ""]
+    for name, keys in OBJECTS.items():
+        parts += [f"## {name}", "", "| Key | Meaning |", "|---|---|"]
+        parts += [*(f"| `{key}` | {meaning} |" for key, meaning in keys.items()), ""]
+    return "\n".join(parts)
+
+
+def _linked(data: str) -> str:
+    """The words on a command's data, with objects linked to their keys."""
+    return re.sub(r"(stream|connection|service) object(s?)", r"[\1 object\2](objects.md#\1)", data)
 
 
 def _index(groups: list[CommandGroup]) -> str:
@@ -107,7 +122,7 @@ def _section(command: Command) -> list[str]:
     if command.user_variables:
         lines += ["Parameters that begin with `_` are kept with what the command sets going.", ""]
     answers = f"Answers “{command.answer}”" if command.answer else "Answers"
-    lines += [f"{answers}{f', with {command.data}' if command.data else ''}.", ""]
+    lines += [f"{answers}{f', with {_linked(command.data)}' if command.data else ''}.", ""]
     return [*lines, *_example(command)]
 
 

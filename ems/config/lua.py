@@ -77,8 +77,7 @@ def read_source(path: Path) -> bytes:
     earnest: a FIFO or a device could keep the server waiting.
     """
     try:
-        # O_NONBLOCK: opening a FIFO that nobody writes would wait for ever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(f"{path}: is not a regular file")
             source = file.read(MAX_FILE + 1)
@@ -90,6 +89,11 @@ def read_source(path: Path) -> bytes:
         raise ConfigError(f"{path}: is larger than {MAX_FILE // 1024} KiB")
     _check_text(source, path.name)
     return source.removeprefix(b"\xef\xbb\xbf")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting, which a FIFO that nobody writes would otherwise do for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _check_text(source: bytes, file_name: str) -> None:

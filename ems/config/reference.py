@@ -50,7 +50,7 @@ configuration = {
   does not speak) is left out with a warning.
 * **Relative paths** start at the runtime directory; those of an application at its `appDir`, which starts there.
 * **Lua** is real Lua 5.4 with `math`, `os.getenv`, `os.time`, `os.date`, `os.clock`, `table.insert`, `remove`, `concat`, `pack`,
-  `unpack` and `string` without its pattern functions. Files, programs, modules, coroutines and metatables are out of
+  `unpack` and `string` without its pattern functions. Files, programs, modules, coroutines, metatables and `pcall` are out of
   reach. The program may run 2 s, hold 16 MiB and be 256 KiB long. The string `__null__value__` stands for null.
 * **TLS**: an acceptor with `sslKey` and `sslCert` speaks TLS; `inboundRtmp` then is `inboundRtmps`. With `optional = true`
   it is left out while these files do not exist.

@@ -8,7 +8,8 @@ a chunk in it. What the environment leaves out, and why:
 * ``coroutine``: a debug hook counts one coroutine only, so another one would run uncounted;
 * ``setmetatable``: finalizers (``__gc``) run with hooks off, and a metamethod that is a C function can keep
   ``table.concat`` busy for ever without one Lua instruction;
-* ``xpcall``: its message function runs with hooks off when it is the hook that raised;
+* ``pcall`` and ``xpcall``: a program that catches errors can stay so deep in the C stack that the hook itself overflows
+  it, before it has counted, each time; without them the first error of any kind is the end;
 * pattern matching (``string.find`` and its family): one call can take exponential time inside C;
 * ``table.move`` and ``table.sort``: one call can loop over 2^62 empty places. ``insert`` and ``remove`` are written in
   Lua here, so that each step is counted, and ``string.rep`` treats the empty string apart for the same reason.
@@ -17,8 +18,7 @@ a chunk in it. What the environment leaves out, and why:
 writes the configuration may know what the server's environment says.
 
 The hook fires every ``STEP`` instructions. Between two firings no more than ``STEP`` C functions can run, each bounded by
-the memory limit, so that the clock is looked at often enough. Once a limit is passed the hook fires at every
-instruction: a ``pcall`` may catch the error once, but the next instruction outside it raises again.
+the memory limit, so that the clock is looked at often enough.
 """
 
 STEP = 100
@@ -61,7 +61,7 @@ local safe_math = {}
 for name, value in pairs(math) do safe_math[name] = value end
 
 local environment = {
-    assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, pcall = pcall, select = select,
+    assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, select = select,
     tonumber = tonumber, tostring = tostring, type = type, _VERSION = _VERSION,
     math = safe_math, string = safe_string, table = safe_table,
     os = {clock = os.clock, date = os.date, getenv = os.getenv, time = os.time},
@@ -72,13 +72,10 @@ local function run(source, name)
     local chunk, message = load(source, name, "t", environment)
     if not chunk then error(message, 0) end
     local remaining, deadline = max_instructions / step, clock() + max_seconds
-    local function guard()
+    sethook(function()
         remaining = remaining - 1
-        if remaining > 0 and clock() < deadline then return end
-        sethook(guard, "", 1)
-        error("runs too long (an endless loop?)", 2)
-    end
-    sethook(guard, "", step)
+        if remaining <= 0 or clock() >= deadline then error("runs too long (an endless loop?)", 2) end
+    end, "", step)
     chunk()
     sethook()
 end

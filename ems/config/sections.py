@@ -187,6 +187,9 @@ class Application:
         "rtcpDetectionInterval", Clamped(0, 60), 10, "seconds to wait for RTCP before a source counts as one that sends none"
     )
     use_source_pts: bool = key("useSourcePts", Boolean(), False, "keep the source's timestamps instead of starting at 0")
+    verify_tls: bool = key(
+        "verifyTls", Boolean(), False, "check the certificates of servers that streams are pulled from or pushed to"
+    )
     streams_expire_timer: int = key(
         "streamsExpireTimer", Integer(0), 0, "seconds after which an inbound stream without frames is closed; 0 is never"
     )

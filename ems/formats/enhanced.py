@@ -52,6 +52,9 @@ FOURCC: dict[Codec, bytes] = {
 }
 CODEC: dict[bytes, Codec] = {fourcc: codec for codec, fourcc in FOURCC.items()}
 
+VIDEO_CODECS = frozenset((Codec.H264, Codec.H265, Codec.AV1, Codec.VP8, Codec.VP9))
+"""The codecs of video tags; the others are those of audio tags."""
+
 COMPOSED = (b"avc1", b"hvc1", b"vvc1")
 """The FourCCs whose coded frames begin with a composition time offset (SI24, milliseconds)."""
 

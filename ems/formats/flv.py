@@ -7,6 +7,7 @@ Track ids: video track *n* of a tag is track *n*, audio track *n* is 256 + *n*, 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from ems.errors import MalformedData
@@ -71,7 +72,7 @@ _MAKE_TRACK: dict[Codec, Callable[[int, bytes], Track]] = {
     Codec.H264: h264.make_track,
     Codec.H265: h265.make_track,
     Codec.AV1: av1.make_track,
-    Codec.VP8: vpx.make_track,
+    Codec.VP8: partial(vpx.make_track, codec=Codec.VP8),
     Codec.VP9: vpx.make_track,
     Codec.AAC: aac.make_track,
     Codec.OPUS: opus.make_track,
@@ -100,7 +101,7 @@ class Sample(NamedTuple):
 class TagReader:
     """Reads the tag bodies of one stream. `tracks` are those that are configured so far, in the order of their ids.
 
-    Frames of a track that has not been configured, info frames and frames whose NAL unit lengths are not true are left out
+    Frames of a track that has not been configured for their codec, info frames and frames whose NAL unit lengths are not true are left out
     and counted in `skipped`.
     """
 
@@ -136,7 +137,7 @@ class TagReader:
             return []
         if body[1] != CODED:
             return []
-        return self._coded(0, keyframe, _signed24(body[2:5]) * MILLISECOND, body[5:])
+        return self._coded(0, codec, keyframe, _signed24(body[2:5]) * MILLISECOND, body[5:])
 
     def audio(self, body: bytes) -> list[Sample]:
         """The frames of an audio tag. Raises `MalformedData` as `video` does."""
@@ -156,7 +157,7 @@ class TagReader:
             if body[1] == SEQUENCE_HEADER:
                 self._configure(AUDIO_TRACK, codec, body[2:])
                 return []
-            return self._coded(AUDIO_TRACK, True, 0, body[2:])
+            return self._coded(AUDIO_TRACK, codec, True, 0, body[2:])
         if codec.opaque:
             return [Sample(self._opaque(AUDIO_TRACK, Kind.AUDIO, codec), True, 0, body)]
         if len(body) < 2:
@@ -173,7 +174,7 @@ class TagReader:
         for packet in enhanced.parse(kind, body):
             codec = enhanced.CODEC.get(packet.fourcc)
             track_id = base + packet.track_id
-            if codec is None:
+            if codec is None or (codec in enhanced.VIDEO_CODECS) is not (kind is Kind.VIDEO):
                 self.skipped += 1
             elif packet.type == PacketType.SEQUENCE_START:
                 self._configure(track_id, codec, packet.body)
@@ -181,14 +182,15 @@ class TagReader:
                 offset, data = 0, packet.body
                 if packet.type == PacketType.CODED_FRAMES and packet.fourcc in enhanced.COMPOSED:
                     offset, data = _signed24(data[:3]) * MILLISECOND, data[3:]
-                if codec in _FROM_FRAME and track_id not in self._tracks and data:
+                track = self._tracks.get(track_id)
+                if codec in _FROM_FRAME and data and (track is None or track.codec is not codec):
                     self._set(_FROM_FRAME[codec](track_id, data))
-                samples += self._coded(track_id, keyframe, offset, data, packet.nanoseconds)
+                samples += self._coded(track_id, codec, keyframe, offset, data, packet.nanoseconds)
         return samples
 
-    def _coded(self, track_id: int, keyframe: bool, offset: int, data: bytes, nanoseconds: int = 0) -> list[Sample]:
+    def _coded(self, track_id: int, codec: Codec, keyframe: bool, offset: int, data: bytes, nanoseconds: int = 0) -> list[Sample]:
         track = self._tracks.get(track_id)
-        if track is None or not data:
+        if track is None or track.codec is not codec or not data:
             self.skipped += 1
             return []
         if track.codec in NAL_CODECS:

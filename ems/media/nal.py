@@ -16,7 +16,7 @@ from struct import Struct
 from ems.errors import MalformedData
 
 MAX_ACCESS_UNIT = 8 * 1024 * 1024
-"""Bytes of one access unit: an 8K intra picture at the highest level is smaller; more is an attack on memory."""
+"""Bytes of one access unit: ten times a key frame of an 8K live stream at 100 Mbit/s; more is an attack on memory."""
 
 MAX_NAL_UNITS = 4096
 """NAL units in one access unit: level 6.2 of H.265 allows 600 slices, the rest is room for SEI and parameter sets."""

@@ -120,6 +120,8 @@ class Acceptor(Factory):
 class Acceptors(Service):
     """All acceptors of the server by id. Those of the configuration are bound when the service starts."""
 
+    log = Logger()
+
     name = "acceptors"
 
     def __init__(self, server: "Server", reactor: Any) -> None:
@@ -137,18 +139,29 @@ class Acceptors(Service):
         return DeferredList([self._close(acceptor) for acceptor in [*self.services.values()]], consumeErrors=True)
 
     def create(self, config: "AcceptorConfig") -> Acceptor:
-        """Open a port. Raises `CommandError`: no such protocol, the address is taken or cannot be bound."""
+        """Open a port. Raises `CommandError`: no such protocol, it fails, the address is taken or cannot be bound."""
         protocol = self._server.acceptor_protocols.get(config.protocol)
         if protocol is None:
             raise CommandError("Invalid protocol")
         if config.port and any((other.config.ip, other.port) == (config.ip, config.port) for other in self.services.values()):
             raise CommandError(f"{config.ip}:{config.port} is taken")
         registry = self._server.connections
-        acceptor = Acceptor(registry.new_id(), config, protocol.make_factory(self._server, config), registry)
+        acceptor = Acceptor(registry.new_id(), config, self._factory(protocol, config), registry)
         acceptor.listen(self._reactor, self._server.runtime.directory)
         self.services[acceptor.id] = acceptor
         registry.counters.opened("managedTcpAcceptors")
         return acceptor
+
+    def _factory(self, protocol: Any, config: "AcceptorConfig") -> IProtocolFactory:
+        try:
+            factory: IProtocolFactory = protocol.make_factory(self._server, config)
+        except CommandError:
+            raise
+        except Exception as error:
+            self.log.failure("the protocol {name} failed", name=config.protocol)
+            reason = f"{type(error).__name__}: {error}"
+            raise CommandError(f"cannot make the protocol of {config.protocol} {config.ip}:{config.port}: {reason}") from error
+        return factory
 
     def remove(self, acceptor_id: int) -> Acceptor:
         """Close a port; its connections live on. Raises `CommandError` for an unknown id."""

@@ -23,10 +23,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for option, value in (("TCP_NOTSENT_LOWAT", NOTSENT_LOWAT), ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)):
-            if hasattr(socket, option):
-                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        _set_options(listener)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -34,3 +31,23 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def prepare_outgoing(connected: socket.socket, *, ttl: int | None = None, tos: int | None = None) -> None:
+    """Give a connection that we opened the options of those that come in, and the IP header fields that were asked for."""
+    _set_options(connected)
+    if connected.family == socket.AF_INET6:
+        level, hops, traffic_class = socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, socket.IPV6_TCLASS
+    else:
+        level, hops, traffic_class = socket.IPPROTO_IP, socket.IP_TTL, socket.IP_TOS
+    if ttl:
+        connected.setsockopt(level, hops, ttl)
+    if tos is not None:
+        connected.setsockopt(level, traffic_class, tos)
+
+
+def _set_options(one: socket.socket) -> None:
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option, value in (("TCP_NOTSENT_LOWAT", NOTSENT_LOWAT), ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)):
+        if hasattr(socket, option):
+            one.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -20,7 +20,7 @@ from ems.media.frame import SECOND, Frame
 from ems.media.track import Track
 from ems.streams.gop import is_join_point, lead_track
 from ems.streams.outlet import FanOut, Lane, Outlet
-from ems.streams.statistics import Totals
+from ems.streams.statistics import NOTHING, Totals
 
 
 class _Entry(NamedTuple):
@@ -58,7 +58,7 @@ class Feed(ABC):
         self._lanes = tuple(self.ready)
         self._cursors: set[Cursor] = set()
         self._ring: deque[_Entry] = deque()
-        self._before_ring = self._totals = Totals()
+        self._before_ring = self._totals = NOTHING
         self._bytes = 0
         self._newest = 0
         self._join: int | None = None
@@ -191,7 +191,7 @@ class Cursor:
         self.feed = feed
         self.outlet = outlet
         self.position = feed.end if at_next else feed.start
-        self.dropped = Totals()
+        self.dropped = NOTHING
         self._hungry = self._fresh = True
         self._seen = self._base = feed.totals_at(feed.end)
         self._ready = feed.ready[outlet.lane]

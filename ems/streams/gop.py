@@ -5,7 +5,7 @@ from ems.media.track import Kind, Track
 
 
 class GopCache:
-    """Frames from the newest join point on: a key frame of the first video track, or, without video, any audio frame.
+    """Frames from the newest join point on: a key frame of the first video track; without video any frame of audio, or of data.
 
     Bounded by duration, bytes and count, whichever comes first: a group of pictures larger than that is not kept, and who
     joins during it waits for the next key frame.
@@ -57,8 +57,8 @@ class GopCache:
 
 
 def lead_track(tracks: tuple[Track, ...]) -> Track | None:
-    """The track whose key frames are the stream's join points: the first video track, else the first audio track."""
-    for kind in (Kind.VIDEO, Kind.AUDIO):
+    """The track whose key frames are the stream's join points: the first video track, else the first audio or data track."""
+    for kind in (Kind.VIDEO, Kind.AUDIO, Kind.DATA):
         for track in tracks:
             if track.kind is kind:
                 return track
@@ -67,4 +67,4 @@ def lead_track(tracks: tuple[Track, ...]) -> Track | None:
 
 def is_join_point(frame: Frame, lead: Track | None) -> bool:
     """True when a viewer can begin with this frame."""
-    return frame.keyframe and lead is not None and frame.track.id == lead.id
+    return lead is not None and frame.track.id == lead.id and (frame.keyframe or lead.kind is Kind.DATA)

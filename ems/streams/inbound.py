@@ -106,10 +106,14 @@ class InboundStream:
     def add_sink(self, sink: Any) -> None:
         """Feed an `IFrameSink` from now on, primed with the frames since the last key frame."""
         assert IFrameSink.providedBy(sink)
-        if self.tracks:
-            self._tell(sink, "tracks_changed", self.tracks)
-        for frame in self._gop.frames:
-            sink.frame(frame)
+        try:
+            if self.tracks:
+                sink.tracks_changed(self.tracks)
+            for frame in self._gop.frames:
+                sink.frame(frame)
+        except Exception:
+            self._give_up(sink)
+            return
         self._sinks = (*self._sinks, sink)
 
     def remove_sink(self, sink: Any) -> None:

@@ -15,6 +15,7 @@ from time import thread_time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Lane:
     cost of the last one later, and at most `max_interval` seconds. A small audience sees each frame at once; a large one
     shares sends. A pass is sliced so that a big audience does not keep the reactor from its other work.
     """
+
+    log = Logger()
 
     SLICE = 256
     """Viewers between two turns of the reactor: about 1.5 ms."""
@@ -74,7 +77,12 @@ class Lane:
         began = thread_time()
         stop = start + self.SLICE
         for cursor in todo[start:stop]:
-            cursor.flush()
+            try:
+                cursor.flush()
+            except Exception:
+                # One viewer that cannot be served must not stop the passes of all.
+                self.log.failure("a viewer is given up")
+                cursor.outlet.abort()
         self._cost += thread_time() - began
         if stop < len(todo):
             self._call = self._clock.callLater(0, self._slice, todo, stop)

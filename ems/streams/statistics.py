@@ -32,6 +32,10 @@ class Totals(NamedTuple):
         return self
 
 
+NOTHING = Totals()
+"""Where every sum begins: one object for all viewers."""
+
+
 class TrackCounters:
     """Packets and bytes of one kind of track, delivered and dropped."""
 

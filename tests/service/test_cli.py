@@ -31,6 +31,11 @@ def config_file(folder: Path, acceptors: str, more: str = "") -> Path:
     return path
 
 
+def rtmp_on(port: int) -> str:
+    """An acceptor for RTMP."""
+    return f'{{ ip = "127.0.0.1", port = {port}, protocol = "inboundRtmp" }}'
+
+
 def test_version() -> None:
     """`ems --version` names the product and its version."""
     assert ems("--version").stdout.startswith("EMS 0.")
@@ -151,7 +156,7 @@ def test_file_limit_is_raised(tmp_path: Path, children: Children) -> None:
 def test_twistd_runs_the_same_server(tmp_path: Path, children: Children) -> None:
     """`twistd ems` runs the server under Twisted's own daemon, and ends as cleanly."""
     port = free_port()
-    config = config_file(tmp_path, f'{{ ip = "127.0.0.1", port = {port}, protocol = "inboundRtmp" }}')
+    config = config_file(tmp_path, rtmp_on(port))
     twistd = "from twisted.scripts.twistd import run; run()"
     child = children.start(
         *(sys.executable, "-c", twistd, "--nodaemon", "--pidfile=", "--reactor=asyncio"),

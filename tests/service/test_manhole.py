@@ -9,7 +9,6 @@ import pytest
 import pytest_twisted
 from twisted.conch.error import ConchError
 from twisted.conch.ssh.channel import SSHChannel
-from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.connection import SSHConnection
 from twisted.conch.ssh.keys import Key
 from twisted.conch.ssh.session import packRequest_pty_req

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ems.errors import CommandError
@@ -59,8 +60,14 @@ def connect(session: "RtmpConnection", command: Command) -> None:
     session.fourccs = fourccs_of(properties)
     session.multitrack = reads_multitrack(properties)
     texts = {ours: properties.get(theirs) for theirs, ours in _CLIENT_KEYS.items()}
-    session.client = {key: text[:MAX_TEXT] for key, text in texts.items() if isinstance(text, str)}
+    session.client = _client(tuple((key, text[:MAX_TEXT]) for key, text in texts.items() if isinstance(text, str)))
     _answer_connect(session, command, properties)
+
+
+@lru_cache(256)
+def _client(said: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """What a client says of itself, the same object for equal ones: the players of one page say the same."""
+    return dict(said)
 
 
 def _answer_connect(session: "RtmpConnection", command: Command, properties: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ class _ChunkStream:
         self.timestamp = self.delta = self.length = self.type_id = self.stream_id = 0
         self.extended: bytes | None = None
         self.left = 0
-        self.parts: list[bytes | bytearray] = []
+        self.parts: list[bytes | bytearray] | None = None
         self.used = 0
 
 
@@ -74,6 +74,18 @@ class ChunkReader:
     """Chunks taken by one `struct` call: its format must not grow with the sender's chunk size."""
 
     _CONTROL_TYPES = frozenset((1, 2, 3, 4, 5, 6, 17, 20))
+
+    __slots__ = (
+        "_chunk_left",
+        "_current",
+        "_current_id",
+        "_headers",
+        "_partial_bytes",
+        "_repeats_extended",
+        "_rest",
+        "_streams",
+        "chunk_size",
+    )
 
     def __init__(self) -> None:
         self.chunk_size = DEFAULT_CHUNK_SIZE
@@ -104,7 +116,7 @@ class ChunkReader:
             stream = self._current
             assert stream is not None
             take = min(self._chunk_left, end - offset)
-            whole = take == stream.left and not stream.parts
+            whole = take == stream.left and stream.parts is None
             if whole:
                 payload = data[offset : offset + take]
             elif take:
@@ -117,7 +129,7 @@ class ChunkReader:
                     offset = self._run(stream, data, offset)
                 continue
             if not whole:
-                payload = b"".join(stream.parts)
+                payload = b"".join(stream.parts or ())
                 self._forget(stream)
             message = Message(stream.type_id, stream.stream_id, stream.timestamp, payload)
             if stream.type_id <= ABORT:
@@ -223,6 +235,8 @@ class ChunkReader:
         self._partial_bytes += size
         if self._partial_bytes > self.MAX_PARTIAL_BYTES:
             raise RemoteProtocolError(f"more than {self.MAX_PARTIAL_BYTES} bytes of unfinished messages")
+        if stream.parts is None:
+            stream.parts = []
         stream.parts += parts
         if len(stream.parts) > self.MAX_PARTS:
             whole = stream.parts[0] if isinstance(stream.parts[0], bytearray) else bytearray(stream.parts[0])
@@ -231,7 +245,7 @@ class ChunkReader:
 
     def _forget(self, stream: _ChunkStream) -> None:
         self._partial_bytes -= stream.length - stream.left
-        stream.parts = []
+        stream.parts = None
         stream.left = 0
 
     def _admit(self, chunk_stream_id: int, stream: _ChunkStream) -> None:

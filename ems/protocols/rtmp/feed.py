@@ -7,7 +7,7 @@ from ems.formats.amf0 import EcmaArray
 from ems.media.frame import MILLISECOND, Frame
 from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtmp.chunks import chunked_parts
-from ems.protocols.rtmp.mapping import ON_METADATA, playable
+from ems.protocols.rtmp.mapping import ON_METADATA, SET_DATA_FRAME, playable
 from ems.protocols.rtmp.wire import (
     AUDIO_CHUNK_STREAM,
     DATA_CHUNK_STREAM,
@@ -27,31 +27,36 @@ _FILE_KEYS = ("duration", "filesize", "fileSize")
 
 
 class Selection(NamedTuple):
-    """What of a stream a player gets, and on which message stream: players of the same selection share a feed."""
+    """What of a stream a peer gets and in which form: peers of the same selection share a feed.
+
+    `publishing` is the form in which a client publishes: metadata behind ``@setDataFrame``. With `source_pts` timestamps are
+    those of the stream's source, otherwise those of the stream's own clock.
+    """
 
     stream_id: int
     kinds: frozenset[Kind]
     fourccs: frozenset[bytes]
     multitrack: bool
+    source_pts: bool = False
+    publishing: bool = False
+    chunk_size: int = OUT_CHUNK_SIZE
 
 
 class RtmpFeed(Feed):
-    """The messages of one stream for one selection.
+    """The messages of one stream for one selection."""
 
-    Timestamps are those of the stream's clock in milliseconds, or with `source_pts` those of its source.
-    """
-
-    def __init__(self, stream: InboundStream, fan_out: FanOut, selection: Selection, *, source_pts: bool) -> None:
+    def __init__(self, stream: InboundStream, fan_out: FanOut, selection: Selection) -> None:
         super().__init__(fan_out)
         self._stream = stream
         self._selection = selection
         self._stream_id = selection.stream_id
-        self._source_pts = source_pts
+        self._chunk_size = selection.chunk_size
+        self._metadata_name = SET_DATA_FRAME + ON_METADATA if selection.publishing else ON_METADATA
         self._index: dict[int, int] = {}
 
     def tracks_changed(self, tracks: tuple[Track, ...]) -> None:
-        _, kinds, fourccs, multitrack = self._selection
-        chosen = playable(tracks, kinds, fourccs, multitrack)
+        selection = self._selection
+        chosen = playable(tracks, selection.kinds, selection.fourccs, selection.multitrack)
         self._index = track_indexes(chosen)
         super().tracks_changed(chosen)
 
@@ -69,7 +74,7 @@ class RtmpFeed(Feed):
     def header_packet(self, dts: int) -> bytes:
         timestamp = self._timestamp(dts)
         # Metadata at any other time than 0 makes ffmpeg see a track of subtitles.
-        headers = [self._message(Kind.DATA, 0, ON_METADATA, amf0.encode(EcmaArray(self._metadata())))]
+        headers = [self._message(Kind.DATA, 0, self._metadata_name, amf0.encode(EcmaArray(self._metadata())))]
         for track in self.tracks:
             body = flv.sequence_header(track, self._index[track.id])
             if body:
@@ -84,10 +89,10 @@ class RtmpFeed(Feed):
 
     def _message(self, kind: Kind, timestamp: int, prefix: bytes, data: bytes) -> bytes:
         chunk_stream, message_type = _CHANNELS[kind]
-        return chunked_parts(chunk_stream, message_type, self._stream_id, timestamp, prefix, data, OUT_CHUNK_SIZE)
+        return chunked_parts(chunk_stream, message_type, self._stream_id, timestamp, prefix, data, self._chunk_size)
 
     def _timestamp(self, dts: int) -> int:
-        return ((dts + self._stream.origin if self._source_pts else dts) // MILLISECOND) & 0xFFFFFFFF
+        return ((dts + self._stream.origin if self._selection.source_pts else dts) // MILLISECOND) & 0xFFFFFFFF
 
     def _metadata(self) -> dict[str, Any]:
         """What the source said, made true for the tracks of this feed."""

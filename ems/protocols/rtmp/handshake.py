@@ -1,4 +1,4 @@
-"""The RTMP handshake, server side: plain (Adobe RTMP 1.0 §5.2) and with digests, as Flash Player 9 and later do it.
+"""The RTMP handshake, both sides: plain (Adobe RTMP 1.0 §5.2) and with digests, as Flash Player 9 and later do it.
 
 Client and server exchange C0 S0 (one byte: the version, 3), C1 S1 and C2 S2 (1536 bytes each). In the plain form S2 echoes
 C1. In the digest form, which a client announces by a version number in bytes 4–7 of C1, C1 and S1 each hide an HMAC-SHA256
@@ -8,6 +8,7 @@ in a digest of its first 1504 bytes, keyed with C1's digest.
 
 import hmac
 import os
+from typing import Protocol
 
 from ems.errors import RemoteProtocolError
 
@@ -24,6 +25,9 @@ FULL_SERVER_KEY = SERVER_KEY + _SECRET
 
 SERVER_VERSION = bytes((3, 5, 1, 1))
 """The version in S1's bytes 4–7: any non-zero one tells the client that we do digests."""
+
+CLIENT_VERSION = bytes((9, 0, 124, 2))
+"""The version in C1's bytes 4–7: that of a Flash Player which does digests."""
 
 SCHEMES = (8, 772)
 """Where the four bytes that place the digest stand, by scheme; the digest is behind them."""
@@ -62,12 +66,29 @@ def response(peer_digest: bytes, key: bytes) -> bytes:
     return noise + hmac.digest(hmac.digest(key, peer_digest, "sha256"), noise, "sha256")
 
 
+class Handshake(Protocol):
+    """One side of a handshake: it says `hello`, takes bytes until it is `done`, and is forgotten then."""
+
+    @property
+    def hello(self) -> bytes:
+        """What is sent before anything is received; empty for the side that waits."""
+
+    @property
+    def done(self) -> bool:
+        """True when the peer has done its part."""
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+        """What to send, and, once `done`, the bytes behind the handshake. Raises `RemoteProtocolError`."""
+
+
 class ServerHandshake:
     """Answers C0, C1 and C2; sans-io.
 
     With `validate`, a client that announces digests and has none that is true is refused. C2's content is not looked at: no
     client in the field depends on it, and some send nonsense.
     """
+
+    hello = b""
 
     __slots__ = ("_buffer", "_replied", "_validate", "done")
 
@@ -103,3 +124,28 @@ class ServerHandshake:
             if self._validate:
                 raise RemoteProtocolError("the handshake's digest is not true")
         return bytes(8) + os.urandom(PACKET_SIZE - 8) + c1
+
+
+class ClientHandshake:
+    """Sends C0 and C1 with a digest of scheme 0, and answers S1 with a digest when the server has one, else plainly."""
+
+    __slots__ = ("_buffer", "done", "hello")
+
+    def __init__(self) -> None:
+        c1 = bytes(4) + CLIENT_VERSION + os.urandom(PACKET_SIZE - 8)
+        self.hello = bytes((VERSION,)) + signed_packet(c1, 0, CLIENT_KEY)
+        self._buffer = b""
+        self.done = False
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+        """C2, when S0, S1 and S2 are all there, and the bytes behind them. Raises `RemoteProtocolError`."""
+        self._buffer += data
+        if self._buffer and self._buffer[0] != VERSION:
+            raise RemoteProtocolError(f"RTMP version {self._buffer[0]} instead of {VERSION}")
+        if len(self._buffer) <= 2 * PACKET_SIZE:
+            return b"", b""
+        s1, rest = self._buffer[1 : PACKET_SIZE + 1], self._buffer[2 * PACKET_SIZE + 1 :]
+        self._buffer = b""
+        self.done = True
+        found = find_digest(s1, SERVER_KEY)
+        return (s1 if found is None else response(found[1], FULL_CLIENT_KEY)), rest

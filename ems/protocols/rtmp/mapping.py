@@ -1,11 +1,12 @@
 """RTMP messages to what the model knows, and stream names as clients write them: pure functions."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from ems.errors import MalformedData
 from ems.formats import amf0, flv
-from ems.formats.enhanced import CODEC
+from ems.formats.enhanced import CODEC, FOURCC
 from ems.media.track import Kind, Track
 from ems.protocols.rtmp.chunks import TIMESTAMP_MASK, Message
 from ems.protocols.rtmp.wire import MessageType
@@ -73,8 +74,14 @@ def fourccs_of(connect: dict[str, Any]) -> frozenset[bytes]:
         if isinstance(masks, dict):
             announced += [name for name, mask in masks.items() if isinstance(mask, float) and _decodes(mask)]
     if "*" in announced:
-        return frozenset(CODEC)
-    return frozenset(fourcc for fourcc in CODEC if fourcc.decode() in announced)
+        return _shared(frozenset(CODEC))
+    return _shared(frozenset(fourcc for fourcc in CODEC if fourcc.decode() in announced))
+
+
+@lru_cache(256)
+def _shared(fourccs: frozenset[bytes]) -> frozenset[bytes]:
+    """The same object for equal sets: thousands of players announce the same few."""
+    return fourccs
 
 
 def _decodes(mask: float) -> bool:
@@ -95,7 +102,9 @@ def playable(tracks: tuple[Track, ...], kinds: frozenset[Kind], fourccs: frozens
         needed = flv.fourcc_needed(track) if track.kind is not Kind.DATA else None
         known = needed is None or needed in fourccs
         first = all(other.kind is not track.kind for other in chosen)
-        if track.kind is Kind.DATA or (track.kind in kinds and known and (first or multitrack)):
+        # Only codecs with a FourCC can be any but the default track.
+        placed = first or (multitrack and track.codec in FOURCC)
+        if track.kind is Kind.DATA or (track.kind in kinds and known and placed):
             chosen.append(track)
     return tuple(chosen)
 

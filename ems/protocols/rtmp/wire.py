@@ -1,4 +1,4 @@
-"""The server end of an RTMP connection without its socket: bytes in, messages out, and bytes to send.
+"""An RTMP connection without its socket: bytes in, messages out, and bytes to send.
 
 `Wire` puts handshake and chunk stream together and does what the protocol asks for by itself (Adobe RTMP 1.0 §5.4): it
 acknowledges what it receives, answers pings, and keeps count of windows.
@@ -7,7 +7,7 @@ acknowledges what it receives, answers pings, and keeps count of windows.
 from enum import IntEnum
 
 from ems.protocols.rtmp.chunks import DEFAULT_CHUNK_SIZE, ChunkReader, Message, chunked
-from ems.protocols.rtmp.handshake import ServerHandshake
+from ems.protocols.rtmp.handshake import Handshake
 
 
 class MessageType(IntEnum):
@@ -60,7 +60,7 @@ DYNAMIC_LIMIT = 2
 
 
 class Wire:
-    """One connection. `receive` bytes; what is to be sent meanwhile is in `take_output`."""
+    """One end of a connection, which one the handshake says. `receive` bytes; what is to be sent is in `take_output`."""
 
     FIRST_ACKNOWLEDGEMENT = 131_072
     """Bytes after which the peer hears from us while it has set no window: some encoders stop and wait otherwise."""
@@ -69,12 +69,12 @@ class Wire:
 
     __slots__ = ("_acknowledged", "_handshake", "_output", "_reader", "_window", "out_chunk_size", "received")
 
-    def __init__(self, *, validate_handshake: bool = False) -> None:
+    def __init__(self, handshake: Handshake) -> None:
         self.out_chunk_size = DEFAULT_CHUNK_SIZE
         self.received = 0
-        self._handshake: ServerHandshake | None = ServerHandshake(validate=validate_handshake)
+        self._handshake: Handshake | None = handshake
         self._reader = ChunkReader()
-        self._output: list[bytes] = []
+        self._output = [handshake.hello] if handshake.hello else []
         self._window = self.FIRST_ACKNOWLEDGEMENT
         self._acknowledged = 0
 
@@ -95,12 +95,18 @@ class Wire:
             self._handshake = None
         messages = self._reader.receive(data)
         if self.received - self._acknowledged >= self._window:
-            self._acknowledged = self.received
-            self.control(MessageType.ACKNOWLEDGEMENT, (self.received & 0xFFFFFFFF).to_bytes(4, "big"))
+            self.acknowledge()
         return [message for message in messages if message.type_id >= MessageType.AUDIO or self._control(message)]
+
+    def acknowledge(self) -> None:
+        """Tell the peer how much has come."""
+        self._acknowledged = self.received
+        self.control(MessageType.ACKNOWLEDGEMENT, (self.received & 0xFFFFFFFF).to_bytes(4, "big"))
 
     def take_output(self) -> bytes:
         """What has to be sent now."""
+        if not self._output:
+            return b""
         output, self._output = self._output, []
         return b"".join(output)
 

@@ -151,7 +151,7 @@ class Caller(Protocol):
     """A connection to a door, and all that has come back over it."""
 
     def __init__(self) -> None:
-        self.received = b""
+        self.received = bytearray()
         self.lost = False
 
     def dataReceived(self, data: bytes) -> None:
@@ -167,13 +167,13 @@ class Caller(Protocol):
     async def comes(self, ending: bytes) -> bytes:
         """Wait until what has come ends so, and take it."""
         await until(lambda: self.received.endswith(ending), f"{ending!r} after {self.received[-200:]!r}")
-        taken, self.received = self.received, b""
+        taken, self.received = bytes(self.received), bytearray()
         return taken
 
     async def gone(self) -> bytes:
         """Wait until the connection is closed, and take what has come."""
         await until(lambda: self.lost, "the end of the connection")
-        return self.received
+        return bytes(self.received)
 
 
 async def call(port: int) -> Caller:

@@ -7,6 +7,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from ems.api.command import UINT64_MAX
+from ems.api.objects import OBJECTS
 from tests.service.api.conftest import Ask
 from tests.service.api.doors import AnyData, Bench, call, until
 
@@ -185,6 +186,21 @@ async def test_looking_at_a_stream(bench: Bench, tell: Ask) -> None:
         "uniqueId": stream.id,
         "video": video | counters,
     }
+
+
+@ensureDeferred
+async def test_every_key_is_in_the_reference(bench: Bench, tell: Ask) -> None:
+    """docs/api/objects.md explains whatever key a reply has."""
+    bench.publish("lobby")[0].details["userAgent"] = "probe/1"
+    bench.play("lobby")
+    for stream in (await tell("listStreams"))["data"]:
+        assert set(stream) <= set(OBJECTS["stream"])
+        assert set(stream["audio"]) < set(stream["video"]) == set(OBJECTS["track"])
+    [connection] = (await tell("listConnections"))["data"]
+    assert set(connection) == set(OBJECTS["connection"])
+    assert set(connection["carrier"]) == set(OBJECTS["carrier"])
+    assert all(set(layer) <= set(OBJECTS["layer"]) for layer in connection["stack"])
+    assert all(set(service) <= set(OBJECTS["service"]) for service in (await tell("listServices"))["data"])
 
 
 @ensureDeferred

@@ -162,6 +162,8 @@ async def test_other_methods(port: int, method: str) -> None:
     ("headers", "status"),
     [
         (("Host: evil.example:{port}",), 403),
+        (("X: no Host",), 400),
+        (("Host: localhost", "Host: evil.example"), 400),
         (("Host: localhost:{port}", "Origin: https://evil.example"), 403),
         (("Host: localhost:{port}", "Referer: https://evil.example/x"), 403),
         (("Host: localhost:{port}", "Sec-Fetch-Site: cross-site"), 403),

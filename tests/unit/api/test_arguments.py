@@ -106,8 +106,11 @@ def test_a_mandatory_parameter(parameters: str) -> None:
 
 
 def test_an_optional_list_by_mistake_counts_as_not_given() -> None:
-    """As with the original, a comma in an optional value leaves the default."""
-    assert bound("uri=x ttl=1,2").integer("ttl") == 256
+    """As with the original, a comma in an optional value leaves the default; the log says so."""
+    arguments = bound("uri=x ttl=1,2")
+    assert arguments.integer("ttl") == 256
+    assert "ttl" not in arguments.given
+    assert arguments.remarks == ("sample: ttl is left out because of its comma; a comma inside a value is \\,",)
 
 
 def test_lists_drop_empty_elements() -> None:

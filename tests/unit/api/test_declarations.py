@@ -71,6 +71,14 @@ def test_two_commands_cannot_share_a_name() -> None:
         CommandRegistry([*BUILT_IN_GROUPS, other])
 
 
+def test_a_plugin_brings_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that a plugin provides is there beside the built-in ones, which a plugin file may list too."""
+    mine = CommandGroup("mine", "Mine", "")
+    mine.command("greet", "Greets.", answer="Hello")
+    monkeypatch.setattr("ems.api.commands.getPlugins", lambda interface: [BUILT_IN_GROUPS[0], mine])
+    assert load_commands().find("GREET") in mine.commands()
+
+
 def test_the_reference_is_current(tmp_path: Path) -> None:
     """docs/api says what this version does; otherwise run: python -m ems.api.reference docs/api"""
     made = pages(BUILT_IN_GROUPS)

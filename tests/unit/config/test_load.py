@@ -221,7 +221,9 @@ def test_a_unix_socket_needs_no_port() -> None:
     assert (acceptor.path, acceptor.port) == ("run/api", 0)
 
 
-@pytest.mark.parametrize(("ip", "bound"), [("localhost", "127.0.0.1"), ("::", "::"), ("::1", "::1"), ("host-1.lan", "host-1.lan")])
+@pytest.mark.parametrize(
+    ("ip", "bound"), [("localhost", "127.0.0.1"), ("::", "::"), ("::1", "::1"), ("host-1.lan", "host-1.lan")]
+)
 def test_interfaces(ip: str, bound: str) -> None:
     """IPv4, IPv6 and names; localhost is always 127.0.0.1."""
     assert parse(table(acceptors=[rtmp(ip=ip)])).application.acceptors[0].ip == bound
@@ -308,7 +310,11 @@ def test_the_servers_own_keys() -> None:
     manhole = {"port": 2222, "authorizedKeys": "a", "passwordFile": "p", "hostKey": "h"}
     application = parse(table(demoStream="demo", maxMergeDelay=20, manhole=manhole)).application
     assert (application.demo_stream, application.max_merge_delay) == ("demo", 20)
-    assert (application.manhole.authorized_keys, application.manhole.password_file, application.manhole.host_key) == ("a", "p", "h")
+    assert (application.manhole.authorized_keys, application.manhole.password_file, application.manhole.host_key) == (
+        "a",
+        "p",
+        "h",
+    )
 
 
 def test_sections_are_built_in_python_with_what_matters() -> None:

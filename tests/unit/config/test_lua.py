@@ -39,7 +39,6 @@ def refusal(source: str | bytes) -> str:
         ("--[==[ a comment ]==] c = { 1, 2, }", [1, 2]),
         ("c = {} for i = 1, 3 do table.insert(c, i * i) end table.insert(c, 1, 0) table.remove(c)", [0, 1, 4]),
         ("c = ('ab'):rep(2, '-') .. table.concat({ 1, 2 }, ',')", "ab-ab1,2"),
-        ("local ok = pcall(error, 'x') c = ok", False),
         ("c = math.floor(2.7) + math.max(1, 2)", 4),
         ("c = tonumber(os.date('!%Y', 0))", 1970),
     ],
@@ -63,9 +62,12 @@ def test_the_environment_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         ("error('schön')", "config.lua:1: schön"),
         ("error({})", "config.lua: error() was called with something that is not text"),
         ("d = 1", 'config.lua: sets no global "c"'),
-        ("c = { a = { print = string.format } }", "config.lua: c.a.print: a function is not a value that a configuration can hold"),
+        (
+            "c = { a = { print = string.format } }",
+            "config.lua: c.a.print: a function is not a value that a configuration can hold",
+        ),
         ("c = { 1 / 0 }", "config.lua: c[1]: inf is not a finite number"),
-        ("c = { 0 / 0 }", "config.lua: c[1]: -nan is not a finite number"),
+        ("c = { 0 / 0 }", "config.lua: c[1]: nan is not a finite number"),
         ("c = { [true] = 1 }", "config.lua: c: true cannot be the name of an entry"),
         ("c = { [1.5] = 1, a = 1 }", "config.lua: c: 1.5 cannot be the name of an entry"),
         ("c = { a = '\\xff' }", "config.lua: c.a: is not UTF-8 text"),
@@ -74,19 +76,15 @@ def test_the_environment_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_mistake_is_told_with_its_place(source: str, problem: str) -> None:
     """The message names the file and the line, or the table's entry."""
-    assert refusal(source).replace("nan", "-nan").replace("--nan", "-nan") == problem
+    assert refusal(source).replace("-nan", "nan") == problem
 
 
 @pytest.mark.parametrize(
     "source",
     [
         "while true do end",
-        "while true do pcall(function() while true do end end) end",
-        "while true do pcall(pcall, pcall, error) end",
         "local function f() return f() end f()",
         "for i = 1, math.huge do end",
-        "local function f() pcall(f) f() end f()",
-        "while true do pcall(string.rep, 'x', 1 << 40) end",
         "::again:: goto again",
         "local t = {} for i = 0, 62 do t[1 << i] = 1 end table.insert(t, 1, 1) while true do end",
     ],
@@ -96,9 +94,24 @@ def test_a_program_that_never_ends_is_ended(source: str) -> None:
     assert refusal(source).startswith(("config.lua:1: runs too long", "config.lua: needs more", "config.lua:1: stack overflow"))
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "while true do pcall(function() while true do end end) end",
+        "local function f() pcall(f) f() end f()",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "coroutine.wrap(function() while true do end end)()",
+        "setmetatable({}, { __gc = function() while true do end end })",
+    ],
+)
+def test_nothing_that_escapes_counting_can_be_called(source: str) -> None:
+    """Caught errors, coroutines and finalizers would outlive the limits, so programs have none of them."""
+    assert "attempt to" in refusal(source)
+
+
 def test_copying_megabytes_for_ever_is_ended_by_the_clock() -> None:
     """A program of few but slow instructions is ended after seconds, not hours."""
-    assert "runs too long" in refusal("local s = ('x'):rep(6000000) while true do pcall(function() s:reverse() end) end")
+    assert "runs too long" in refusal("local s = ('x'):rep(6000000) while true do local t = s .. 'y' end")
 
 
 @pytest.mark.parametrize(
@@ -117,10 +130,11 @@ def test_a_program_that_takes_all_memory_is_ended(source: str) -> None:
     assert "needs more than 16 MiB of memory" in refusal(source) or "stack overflow" in refusal(source)
 
 
-def test_full_memory_at_the_end_of_a_program_does_no_harm() -> None:
-    """A program that fills its memory, catches the error and returns is converted or refused, never fatal."""
-    source = "local t = {} pcall(function() while true do t[#t + 1] = ('x'):rep(5000) .. #t end end) c = t"
-    assert isinstance(run(source), list)
+def test_a_program_that_leaves_megabytes_behind_is_converted() -> None:
+    """Most of the memory may be in use at the end."""
+    value = run("c = {} for i = 1, 2000 do c[i] = ('x'):rep(5000) .. i end")
+    assert isinstance(value, list)
+    assert len(value) == 2000
 
 
 def test_repeating_nothing_costs_nothing() -> None:
@@ -128,7 +142,9 @@ def test_repeating_nothing_costs_nothing() -> None:
     assert run("c = (''):rep(1 << 62) .. string.rep('', 1 << 62, '')") == ""
 
 
-@pytest.mark.parametrize("source", ["c = {} c.c = c", "c = {} c[1] = c c[2] = c", "c = {} for i = 1, 9 do c = { c, c, c, c } end"])
+@pytest.mark.parametrize(
+    "source", ["c = {} c.c = c", "c = {} c[1] = c c[2] = c", "c = {} for i = 1, 9 do c = { c, c, c, c } end"]
+)
 def test_endless_and_exploding_tables_are_refused(source: str) -> None:
     """A table that contains itself, or that unfolds to hundreds of thousands of values, is an error."""
     assert "a table that contains itself?" in refusal(source)
@@ -144,8 +160,20 @@ def test_deep_tables_are_refused() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("io", "package", "require", "load", "loadstring", "loadfile", "dofile", "debug", "python", "coroutine", "collectgarbage"),
-        *("setmetatable", "getmetatable", "rawset", "rawget", "xpcall", "print", "warn", "utf8"),
+        *(
+            "io",
+            "package",
+            "require",
+            "load",
+            "loadstring",
+            "loadfile",
+            "dofile",
+            "debug",
+            "python",
+            "coroutine",
+            "collectgarbage",
+        ),
+        *("setmetatable", "getmetatable", "pcall", "rawset", "rawget", "xpcall", "print", "warn", "utf8"),
         *("os.execute", "os.exit", "os.remove", "os.rename", "os.tmpname", "os.setlocale"),
         *("string.dump", "string.find", "string.match", "string.gmatch", "string.gsub", "table.move", "table.sort"),
         *("('').dump", "('').find", "('').gsub", "_G.io", "_G._G.load", "_ENV.debug"),
@@ -195,8 +223,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     expected = {
         "none": "No such file",
         "loop": "symbolic links",
-        "folder": "is not a regular file",
-        "link": "is not a regular file",
+        "folder": "Is a directory",
+        "link": "Is a directory",
         "fifo": "is not a regular file",
         "huge": "is larger than 256 KiB",
         "latin": "latin:2: is not UTF-8 text",

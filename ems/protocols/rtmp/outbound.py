@@ -1,0 +1,63 @@
+"""A stream on its way out of an RTMP connection, to a player or to another server: the cursor in its feed."""
+
+from abc import abstractmethod
+
+from ems.media.track import Kind
+from ems.protocols.rtmp.feed import RtmpFeed, Selection
+from ems.protocols.rtmp.session import RtmpSession
+from ems.streams.feed import Cursor
+from ems.streams.outbound import OutboundStream
+from ems.streams.statistics import NOTHING, StreamStatistics
+
+BOTH_KINDS = frozenset((Kind.AUDIO, Kind.VIDEO))
+
+
+class RtmpOutbound(OutboundStream):
+    """A subscription that is fed as RTMP messages; subclasses say in which form (`selection`)."""
+
+    __slots__ = ("_cursor", "_delivered", "_dropped", "_session", "stream_id")
+
+    type_tag = "ONR"
+
+    def __init__(self, session: RtmpSession, stream_id: int, name: str) -> None:
+        super().__init__(session.server.streams, name, session)
+        self.stream_id = stream_id
+        self._session = session
+        self._cursor: Cursor | None = None
+        self._delivered = self._dropped = NOTHING
+
+    @abstractmethod
+    def selection(self) -> Selection:
+        """What this peer gets."""
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        cursor = self._cursor
+        if cursor is None:
+            return StreamStatistics.of(self._delivered, self._dropped)
+        return StreamStatistics.of(self._delivered.plus(cursor.delivered), self._dropped.plus(cursor.dropped))
+
+    def unsubscribe(self) -> None:
+        self.leave()
+        super().unsubscribe()
+
+    def join(self, *, at_next: bool = False) -> None:
+        """Be fed from the newest key frame on, or with `at_next` from the next one, unless there is no stream."""
+        stream = self.inbound
+        if stream is None or self._cursor is not None:
+            return
+        selection = self.selection()
+        fan_out = self._session.server.streams.fan_out
+        feed = stream.feed(selection, lambda: RtmpFeed(stream, fan_out, selection))
+        self._cursor = Cursor(feed, self._session.outlet(), at_next=at_next)
+
+    def leave(self) -> None:
+        """Be fed no more for now."""
+        cursor, self._cursor = self._cursor, None
+        if cursor is None:
+            return
+        self._delivered = self._delivered.plus(cursor.delivered)
+        self._dropped = self._dropped.plus(cursor.dropped)
+        cursor.close()
+        if self.inbound is not None:
+            self.inbound.release(cursor.feed)
