@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ems.config import Config, Runtime
     from ems.interfaces import IAcceptorProtocol
+    from ems.jobs.service import JobService
     from ems.log import LogOutputs
     from ems.net.acceptor import Acceptors
     from ems.net.registry import ConnectionRegistry
@@ -30,3 +31,4 @@ class Server:
     acceptor_protocols: "Mapping[str, IAcceptorProtocol]"
     shut_down: Callable[[str], None]
     acceptors: "Acceptors" = field(init=False)
+    jobs: "JobService" = field(init=False)

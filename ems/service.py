@@ -12,11 +12,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from ems.config import Config, LogAppender, load_config, prepare_runtime
+from ems.config.store import Store
 from ems.demo import DemoStream
+from ems.jobs.service import JobService
 from ems.log import LogOutputs
 from ems.net.acceptor import Acceptors
 from ems.net.registry import ConnectionRegistry
-from ems.plugins import acceptor_protocols
+from ems.plugins import acceptor_protocols, pullers, pushers
 from ems.server import Server
 from ems.streams.manager import StreamManager
 from ems.version import read_version
@@ -39,6 +41,11 @@ class EmsService(MultiService):
     def privilegedStartService(self) -> None:
         """Open every configured port, before the process gives up its privileges. Raises `CommandError` for one it cannot."""
         super().privilegedStartService()
+        config = self.server.config
+        for note in config.notes:
+            self.log.info("{note}", note=note)
+        for warning in config.warnings:
+            self.log.warn("{warning}", warning=warning)
         self.server.acceptors.bind_configured()
 
     def listening(self) -> list[tuple[str, str, int]]:
@@ -80,7 +87,7 @@ def make_service(
     """
     prepared = prepare_runtime(runtime)
     protocols = acceptor_protocols()
-    config = load_config(config_path or prepared.config_file, known_protocols=protocols)
+    config = load_config(config_path or prepared.config_file, known_protocols=protocols, directory=prepared.directory)
     application = config.application
     streams = StreamManager(
         reactor, expire_after=application.streams_expire_timer, max_merge_delay=application.max_merge_delay / 1000
@@ -97,9 +104,11 @@ def make_service(
         shut_down=lambda reason: _shut_down(reactor, reason),
     )
     server.acceptors = Acceptors(server, reactor)
+    job_file = Store(prepared.resolve(application.push_pull_persistence_file))
+    server.jobs = JobService(server, pullers=pullers(), pushers=pushers(), store=job_file)
     service = EmsService(server)
     log = LogService(server.log, begin=begin_log)
-    for part in (log, server.connections, streams, server.acceptors, *_options(server, config, reactor)):
+    for part in (log, server.connections, streams, server.acceptors, server.jobs, *_options(server, config, reactor)):
         part.setServiceParent(service)
     return service
 

@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from ems.config import AcceptorConfig, Application, Config, Runtime
 from ems.interfaces import IFrameSink
+from ems.jobs.service import JobService
 from ems.log import LogOutputs
 from ems.media.frame import Frame
 from ems.media.track import Track
@@ -51,9 +52,12 @@ def testing_server(
     application: Application = APPLICATION,
     *,
     protocols: Mapping[str, Any] | None = None,
+    pullers: Mapping[str, Any] | None = None,
+    pushers: Mapping[str, Any] | None = None,
     runtime: Path = Path(),
 ) -> Server:
-    """A running server without ports. `protocols` are those that acceptors may name, by default every installed one.
+    """A running server without ports. `protocols` are those that acceptors may name, by default every installed one;
+    `pullers` and `pushers` are those that jobs use, by scheme, by default none. Nothing is stored.
 
     Its once-a-second work, its time-outs and its passes over viewers happen when `clock`, a `Clock`, is advanced. With the
     reactor instead, ``server.acceptors.create`` opens real ports.
@@ -71,8 +75,10 @@ def testing_server(
         shut_down=lambda reason: None,
     )
     server.acceptors = Acceptors(server, clock)
+    server.jobs = JobService(server, pullers=pullers or {}, pushers=pushers or {})
     server.connections.startService()
     server.streams.startService()
+    server.jobs.startService()
     return server
 
 

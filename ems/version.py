@@ -28,6 +28,11 @@ class Version:
     hash: str
     release_number: str
 
+    @property
+    def user_agent(self) -> str:
+        """What the server calls itself to other servers: product/version, as in HTTP (RFC 9110 §10.1.5)."""
+        return f"{NAME}/{self.release_number}"
+
 
 def read_version() -> Version:
     """The version of the installed package, with what its build has left behind."""

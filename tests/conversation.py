@@ -408,6 +408,11 @@ class LoopbackWorld:
         """The client's end of the socket, to stop reading or to hang up."""
         return next(carrier.transport for carrier in self._carriers if carrier.client is client)
 
+    def server_end(self, client: RtmpClient) -> Any:
+        """The server's connection to a client."""
+        port = self.transport(client).getHost().port  # type: ignore[attr-defined]
+        return next(connection for connection in self.server.connections if connection.far[1] == port)
+
     async def close(self) -> None:
         """Everybody hangs up, and the port is closed; AssertionError when the server keeps anything."""
         for carrier in self._carriers:

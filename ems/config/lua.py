@@ -61,6 +61,13 @@ def load_global(path: Path, name: str) -> Value:
     return run_global(read_source(path), name, path.name)
 
 
+def load_globals(path: Path, *names: str) -> dict[str, Value]:
+    """Run the Lua file at `path` and return those of its globals `names` that it sets, converted; raises `ConfigError`."""
+    environment = _execute(read_source(path), path.name)
+    values = {name: environment[name.encode()] for name in names}
+    return {name: _convert(value, name, path.name) for name, value in values.items() if value is not None}
+
+
 def run_global(source: bytes, name: str, file_name: str) -> Value:
     """Run the Lua program `source`, called `file_name` in messages, and return its global `name`; raises `ConfigError`."""
     environment = _execute(source, file_name)

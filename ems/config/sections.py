@@ -78,6 +78,10 @@ class AcceptorConfig(Checked):
     optional: bool = key(
         "optional", Boolean(), False, "skip this acceptor, and say so, when its key or certificate file does not exist"
     )
+    whitelist: str = key(
+        "whitelist", FilePath(), "", "a file of addresses and networks, one a line: nobody else is let in, unless it is empty"
+    )
+    blacklist: str = key("blacklist", FilePath(), "", "a file of addresses and networks that are turned away")
     clustering: bool = key("clustering", Boolean(), False, "for the server's own processes only")
     use_length_padding: bool = key(
         "useLengthPadding", Boolean(), False, "JSON doors: each answer follows its length in 4 bytes, big-endian"

@@ -101,8 +101,8 @@ class Sample(NamedTuple):
 class TagReader:
     """Reads the tag bodies of one stream. `tracks` are those that are configured so far, in the order of their ids.
 
-    Frames of a track that has not been configured for their codec, info frames and frames whose NAL unit lengths are not true are left out
-    and counted in `skipped`.
+    Frames of a track that has not been configured for their codec, info frames and frames whose NAL unit lengths are not true
+    are left out and counted in `skipped`.
     """
 
     MAX_TRACKS = 16

@@ -50,7 +50,7 @@ def text_header(banner: str) -> Header:
 
 
 class LogFile:
-    """The files of one appender, of which the last is open. Nothing here raises but `OSError` inside.
+    """The files of one appender, of which the last is open. No public method raises.
 
     `now` tells seconds since the epoch; `stderr` is told when records are lost.
     """

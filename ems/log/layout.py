@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from twisted.logger import eventAsText
 
 import ems
-from ems.log.levels import ERROR, NAMES, WARNING, level_of
+from ems.log.levels import NAMES, level_of
 
 MAX_MESSAGE = 64 * 1024
 """Characters of a message, traceback included, that are written: nobody reads more, and a peer must not fill the disk."""
@@ -33,12 +33,12 @@ MAX_MESSAGE = 64 * 1024
 INDENT = "    "
 """What continuation lines begin with."""
 
-COLORS = {0: "\x1b[1;31m", ERROR: "\x1b[31m", WARNING: "\x1b[33m", 3: "", 4: "\x1b[36m", 5: "\x1b[2m", 6: "\x1b[2m"}
-"""How a terminal shows each level."""
+COLORS = ("\x1b[1;31m", "\x1b[31m", "\x1b[33m", "", "\x1b[36m", "\x1b[2m", "\x1b[2m")
+"""How a terminal shows each level, fatal first; info is plain."""
 
 RESET = "\x1b[0m"
 
-_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SKIPPED_MODULES = ("twisted.logger", "twisted.python.log", "ems.log.")
 _SOURCES = Path(ems.__file__).parent.parent
 
@@ -103,9 +103,9 @@ def message(event: Event, single_line: bool = False) -> str:
 
 
 def _escaped(match: re.Match[str]) -> str:
+    if match[0] == "\r":
+        return "\\r"
     code = ord(match[0])
-    if match[0] in "\r\t":
-        return "\\r" if match[0] == "\r" else "\t"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 

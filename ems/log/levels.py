@@ -30,9 +30,19 @@ _OF_TWISTED = {
 }
 
 
+TWISTED_CHATTER = ("twisted", "log_legacy", "-")
+"""First parts of the namespaces of Twisted's own events, which tell of each port and factory."""
+
+
 def level_of(event: Mapping[str, Any]) -> int:
-    """Return the level of a Twisted log event, 0 (fatal) to 6 (finest); one without a level counts as info."""
+    """Return the level of a Twisted log event, 0 (fatal) to 6 (finest); one without a level counts as info.
+
+    What Twisted itself says at info level is debug to the operator of a media server.
+    """
     level = event.get(EVENT_KEY)
     if type(level) is int and FATAL <= level <= FINEST:
         return level
-    return _OF_TWISTED.get(event.get("log_level"), INFO)
+    known = _OF_TWISTED.get(event.get("log_level"), INFO)
+    if known == INFO and str(event.get("log_namespace", "")).partition(".")[0] in TWISTED_CHATTER:
+        return DEBUG
+    return known

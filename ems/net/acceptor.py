@@ -8,7 +8,6 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
@@ -16,6 +15,7 @@ from zope.interface import implementer
 from ems.errors import CommandError
 from ems.net.registry import ConnectionRegistry
 from ems.net.sockets import listening_socket
+from ems.net.tls import CertificateError, CertificateFiles, ServerTls
 
 if TYPE_CHECKING:
     from ems.config import AcceptorConfig
@@ -55,7 +55,7 @@ class Acceptor(Factory):
         """Bind and listen; ``0.0.0.0`` takes IPv6 along when the host has it. Raises `CommandError` naming the acceptor."""
         factory: IProtocolFactory = self
         if self.config.ssl_cert and self.config.ssl_key:
-            factory = TLSMemoryBIOFactory(self._tls_options(runtime), False, self)
+            factory = TLSMemoryBIOFactory(self._tls(reactor, runtime), False, self, reactor)
         try:
             self._ports.append(_adopt(reactor, self.config.ip, self.config.port, factory))
         except OSError as error:
@@ -101,20 +101,25 @@ class Acceptor(Factory):
             return "the service is disabled"
         if not getattr(self._inner, "limited", True):
             return ""
-        if len(self._registry) >= MAX_CONNECTIONS:
-            return f"{MAX_CONNECTIONS} connections are open"
-        host = getattr(address, "host", "")
-        if self._registry.from_host(host) >= MAX_PER_ADDRESS and not ip_address(host.partition("%")[0]).is_loopback:
-            return f"{MAX_PER_ADDRESS} connections from this address are open"
-        return ""
+        return crowding(self._registry, address)
 
-    def _tls_options(self, runtime: Path) -> CertificateOptions:
+    def _tls(self, reactor: Any, runtime: Path) -> ServerTls:
+        config = self.config
+        files = CertificateFiles(runtime / config.ssl_key, runtime / config.ssl_cert, config.cipher_suite)
         try:
-            pem = (runtime / self.config.ssl_key).read_bytes() + b"\n" + (runtime / self.config.ssl_cert).read_bytes()
-            options: CertificateOptions = PrivateCertificate.loadPEM(pem).options()
-        except Exception as error:
-            raise CommandError(f"cannot use the key and certificate of {self.label}: {error}") from error
-        return options
+            return ServerTls(files, reactor)
+        except CertificateError as error:
+            raise CertificateError(f"no TLS on {self.label}: {error}") from error
+
+
+def crowding(registry: ConnectionRegistry, address: IAddress | None) -> str:
+    """Why one more connection from this address would be too many, empty when it would not."""
+    if len(registry) >= MAX_CONNECTIONS:
+        return f"{MAX_CONNECTIONS} connections are open"
+    host = getattr(address, "host", "")
+    if registry.from_host(host) >= MAX_PER_ADDRESS and not ip_address(host.partition("%")[0]).is_loopback:
+        return f"{MAX_PER_ADDRESS} connections from this address are open"
+    return ""
 
 
 class Acceptors(Service):
@@ -130,9 +135,16 @@ class Acceptors(Service):
         self._reactor = reactor
 
     def bind_configured(self) -> None:
-        """Open every port of the configuration. Raises `CommandError` naming the first that cannot be opened."""
+        """Open every port of the configuration. Raises `CommandError` naming the first that cannot be opened.
+
+        One whose key or certificate cannot be used is left out, which the log says: certificates run out, and the rest of
+        the server should not go with them.
+        """
         for config in self._server.config.application.acceptors:
-            self.create(config)
+            try:
+                self.create(config)
+            except CertificateError as error:
+                self.log.error("{error}; the other acceptors are not concerned", error=error)
 
     def stopService(self) -> "Deferred[Any]":
         super().stopService()

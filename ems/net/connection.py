@@ -88,6 +88,14 @@ class Connection(Protocol):
         if self.transport:
             self.transport.loseConnection()
 
+    def hand_over(self, protocol: Protocol, data: bytes) -> None:
+        """Leave the transport to another protocol, which receives `data` first; this connection was never there."""
+        self.registry.remove(self)
+        self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
+        self.connectionLost = protocol.connectionLost  # type: ignore[method-assign]
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(data)
+
     @property
     def peer_name(self) -> str:
         """The peer for a log line."""

@@ -51,3 +51,13 @@ def _set_options(one: socket.socket) -> None:
     for option, value in (("TCP_NOTSENT_LOWAT", NOTSENT_LOWAT), ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)):
         if hasattr(socket, option):
             one.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def acknowledge_at_once(handle: object) -> None:
+    """Have the kernel acknowledge what has just come in without waiting for an answer to send along.
+
+    A client that writes its requests in several small pieces (as ffmpeg does) waits 40 ms for each acknowledgement that the
+    kernel delays. The effect lasts until the kernel thinks otherwise, so this is repeated while a conversation is young.
+    """
+    if isinstance(handle, socket.socket) and hasattr(socket, "TCP_QUICKACK"):
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -76,6 +76,11 @@ class Feed(ABC):
         """What opens the stream of the present `tracks` on the wire at this time, so that a join point can follow."""
 
     @property
+    def newest(self) -> int:
+        """The time of the newest packet, in nanoseconds on the stream's clock."""
+        return self._newest
+
+    @property
     def cursors(self) -> Collection["Cursor"]:
         """All viewers of this feed."""
         return self._cursors
@@ -155,6 +160,10 @@ class Feed(ABC):
     def join_position(self, after: int) -> int | None:
         """Where a viewer that has seen everything before `after` can begin: the newest join point, if it is not behind."""
         return self._join if self._join is not None and self._join >= after else None
+
+    def joins_before(self, dts: int) -> bool:
+        """True when the newest join point is not later than this time."""
+        return self._join is not None and self._ring[self._join - self.start].dts <= dts
 
     def headers_before(self, position: int) -> bytes:
         """The headers for viewers that begin with the packet at `position`."""

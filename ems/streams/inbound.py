@@ -13,6 +13,7 @@ from ems.streams.gop import GopCache
 from ems.streams.statistics import StreamStatistics
 
 if TYPE_CHECKING:
+    from ems.jobs.job import Job
     from ems.net.connection import Connection
     from ems.streams.manager import StreamManager
     from ems.streams.outbound import OutboundStream
@@ -23,7 +24,7 @@ class InboundStream:
 
     Made by `StreamManager.register`. The protocol that brings it calls `set_tracks`, `set_metadata`, `push` and `end`;
     consumers call `add_sink` and `remove_sink`, or share a `feed`. Times of frames are on the stream's clock already
-    (`ems.media.timeline`).
+    (`ems.media.timeline`). `job` is the pull that brings it, if any.
     """
 
     log = Logger()
@@ -48,6 +49,7 @@ class InboundStream:
         self.internal = False
         self.bandwidth = 0
         self.details: dict[str, str] = {}
+        self.job: Job | None = None
         self.statistics = StreamStatistics()
         self.frame_count = 0
         self.outbound: dict[int, OutboundStream] = {}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ems.streams.statistics import StreamStatistics
 
 if TYPE_CHECKING:
+    from ems.jobs.job import Job
     from ems.net.connection import Connection
     from ems.streams.inbound import InboundStream
     from ems.streams.manager import StreamManager
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 class OutboundStream:
     """A subscription to a name. Subclasses say what happens when the source comes and goes.
 
-    `inbound` is the stream that feeds it, None while it waits for one.
+    `inbound` is the stream that feeds it, None while it waits for one; `job` is the push that it belongs to, if any.
     """
 
-    __slots__ = ("_manager", "connection", "created", "id", "inbound", "name")
+    __slots__ = ("_manager", "connection", "created", "id", "inbound", "job", "name")
 
     type_tag = "ON"
 
@@ -25,6 +26,7 @@ class OutboundStream:
         self.name = name
         self.connection = connection
         self.inbound: InboundStream | None = None
+        self.job: Job | None = None
         self.id, self.created = manager.new_id()
 
     @property

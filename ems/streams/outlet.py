@@ -108,10 +108,11 @@ class FanOut:
 class Outlet:
     """The way out of one connection, for any number of senders and for control messages between their packets.
 
-    `open` tells whether bytes may be sent now. What is handed over is counted in the connection's `bytes_sent`.
+    `open` tells whether bytes may be sent now, `unsent` how many control bytes were written since the transport was last seen
+    empty: a peer that asks and never reads lets them grow. What is handed over is counted in the connection's `bytes_sent`.
     """
 
-    __slots__ = ("_connection", "_direct", "_senders", "_transport", "lane", "open")
+    __slots__ = ("_connection", "_direct", "_senders", "_transport", "lane", "open", "unsent")
 
     def __init__(self, connection: "Connection", fan_out: FanOut) -> None:
         """Take over the connection's transport, whatever may still be buffered in it; begin with a `write`.
@@ -125,6 +126,7 @@ class Outlet:
         self._transport = transport
         self._senders: tuple[Sender, ...] = ()
         self.open = False
+        self.unsent = 0
         self.lane = fan_out.plain if self._direct else fan_out.batched
         transport.registerProducer(self, self._direct is None)
         self.open = self._direct is None
@@ -146,6 +148,7 @@ class Outlet:
         if self._direct is not None:
             self.pauseProducing()
         self._transport.write(data)
+        self.unsent = 0 if self.open else self.unsent + len(data)
 
     def send(self, data: bytes) -> None:
         """Send shared bytes now; may close the outlet. Only while `open`."""
@@ -175,6 +178,7 @@ class Outlet:
     def resumeProducing(self) -> None:
         """The transport is empty."""
         self.open = True
+        self.unsent = 0
         for sender in self._senders:
             if self.open:
                 sender.opened()

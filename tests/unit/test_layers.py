@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recorders": {"media", "formats", "streams"},
     "vod": {"media", "formats", "streams"},
     "metadata": {"streams", "net"},
-    "jobs": {"streams"},
+    "jobs": {"streams", "config", "security"},
     "web": {"config", "security", "events"},
     "rendezvous": {"security"},
     "api": {"media", "config", "streams", "net", "security", "jobs", "events", "metadata", "version"},

@@ -22,6 +22,7 @@ from ems.protocols.rtmp.mapping import (
 from ems.protocols.rtmp.play import Play
 from ems.protocols.rtmp.publish import Publish
 from ems.protocols.rtmp.wire import DYNAMIC_LIMIT, PEER_BANDWIDTH, WINDOW_SIZE, MessageType, UserControl
+from ems.streams.names import checked_name
 
 if TYPE_CHECKING:
     from ems.protocols.rtmp.server import RtmpConnection
@@ -31,6 +32,9 @@ CAPABILITIES = 31
 
 MAX_TEXT = 2048
 """Characters that are kept of what a client says of itself."""
+
+MAX_NAME = 2048
+"""Characters of a name to play, its query included: tokens in it may be long."""
 
 LIVE_OR_RECORDED = -2.0
 LIVE = -1.0
@@ -160,8 +164,9 @@ def play(session: "RtmpConnection", command: Command) -> None:
     except CommandError as error:
         _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.Failed", str(error), name)
         return
-    if not name or start > 0:
-        _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", f"there is no recording {name!r}", name)
+    refusal = f"there is no recording {name[:MAX_NAME]!r}" if start > 0 else _unplayable(name)
+    if refusal:
+        _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", refusal, name[:MAX_NAME])
         return
     playing = Play(session, stream_id, session.name_prefix + played_name(name))
     session.net_streams[stream_id] = playing
@@ -213,8 +218,9 @@ def get_stream_length(session: "RtmpConnection", command: Command) -> None:
 
 
 def check_bandwidth(session: "RtmpConnection", command: Command) -> None:
-    """Let the client measure its line: 32 KiB of noise, whose arrival it answers."""
-    if session.server.config.application.enable_check_bandwidth:
+    """Let the client measure its line: 32 KiB of noise, once, whose arrival it answers."""
+    if session.server.config.application.enable_check_bandwidth and not session.bandwidth_checked:
+        session.bandwidth_checked = True
         noise = secrets.token_hex(_CHECK_BANDWIDTH_SIZE // 2 + 1)[:_CHECK_BANDWIDTH_SIZE]
         session.send(commands.call("onBWCheck", command.transaction_id or 1, None, noise))
     elif command.transaction_id:
@@ -249,6 +255,17 @@ def _unpublish(session: "RtmpConnection", stream_id: int) -> None:
     _status(session, stream_id, LEVEL_STATUS, "NetStream.Unpublish.Success", f"{name} is now unpublished.", name)
     info = commands.info(LEVEL_STATUS, "NetStream.Unpublish.Success", f"FCUnpublish of stream {name}.")
     session.send(commands.call("onFCUnpublish", 0, None, info))
+
+
+def _unplayable(name: str) -> str:
+    """Why no stream can ever have the name that a player asks for, empty when one can."""
+    if len(name) > MAX_NAME:
+        return f"a name has at most {MAX_NAME} characters with its query, this one has {len(name)}"
+    try:
+        checked_name(published_name(played_name(name)))
+    except CommandError as error:
+        return str(error)
+    return ""
 
 
 def _require_stream(session: "RtmpConnection", stream_id: int) -> None:

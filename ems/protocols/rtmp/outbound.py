@@ -9,13 +9,16 @@ from ems.streams.feed import Cursor
 from ems.streams.outbound import OutboundStream
 from ems.streams.statistics import NOTHING, StreamStatistics
 
+NEVER = -1
+"""Before any time on the stream's clock."""
+
 BOTH_KINDS = frozenset((Kind.AUDIO, Kind.VIDEO))
 
 
 class RtmpOutbound(OutboundStream):
     """A subscription that is fed as RTMP messages; subclasses say in which form (`selection`)."""
 
-    __slots__ = ("_cursor", "_delivered", "_dropped", "_session", "stream_id")
+    __slots__ = ("_cursor", "_delivered", "_dropped", "_session", "left_at", "stream_id")
 
     type_tag = "ONR"
 
@@ -24,6 +27,7 @@ class RtmpOutbound(OutboundStream):
         self.stream_id = stream_id
         self._session = session
         self._cursor: Cursor | None = None
+        self.left_at = NEVER
         self._delivered = self._dropped = NOTHING
 
     @abstractmethod
@@ -42,20 +46,24 @@ class RtmpOutbound(OutboundStream):
         super().unsubscribe()
 
     def join(self, *, at_next: bool = False) -> None:
-        """Be fed from the newest key frame on, or with `at_next` from the next one, unless there is no stream."""
+        """Be fed from the newest key frame on, unless there is no stream; with `at_next`, or when that has been sent already,
+        from the next one."""
         stream = self.inbound
         if stream is None or self._cursor is not None:
             return
         selection = self.selection()
         fan_out = self._session.server.streams.fan_out
         feed = stream.feed(selection, lambda: RtmpFeed(stream, fan_out, selection))
+        at_next = at_next or feed.joins_before(self.left_at)
         self._cursor = Cursor(feed, self._session.outlet(), at_next=at_next)
 
     def leave(self) -> None:
-        """Be fed no more for now."""
+        """Be fed no more for now; what came until now goes out first, as far as the socket takes it."""
         cursor, self._cursor = self._cursor, None
         if cursor is None:
             return
+        cursor.flush()
+        self.left_at = cursor.feed.newest
         self._delivered = self._delivered.plus(cursor.delivered)
         self._dropped = self._dropped.plus(cursor.dropped)
         cursor.close()

@@ -8,7 +8,7 @@ from ems.media.track import Kind
 from ems.protocols.rtmp import commands
 from ems.protocols.rtmp.commands import LEVEL_STATUS
 from ems.protocols.rtmp.feed import Selection
-from ems.protocols.rtmp.outbound import BOTH_KINDS, RtmpOutbound
+from ems.protocols.rtmp.outbound import BOTH_KINDS, NEVER, RtmpOutbound
 from ems.protocols.rtmp.wire import UserControl
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Play(RtmpOutbound):
 
     def source_left(self, reason: str) -> None:
         self.leave()
+        self.left_at = NEVER
         self._client.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
         self._status("NetStream.Play.UnpublishNotify", f"{self.name} is now unpublished.")
         self._client.flush()
@@ -90,7 +91,7 @@ class Play(RtmpOutbound):
             self.join(at_next=at_next)
 
     def _complete(self) -> None:
-        self.unsubscribe()
+        self._client.release(self.stream_id, "its duration is over")
         end = commands.info(LEVEL_STATUS, "NetStream.Play.Complete", f"{self.name} is complete.")
         self._client.send(commands.data(self.stream_id, "onPlayStatus", end))
         self._client.wire.user_control(UserControl.STREAM_EOF, self.stream_id)

@@ -11,6 +11,9 @@ from ems.protocols.rtmp.mapping import aggregated, data_message, read_metadata
 from ems.protocols.rtmp.wire import MessageType
 from ems.streams.inbound import InboundStream
 
+_TEXT = b"\2"
+"""The AMF0 marker that the name of a data message begins with; what has no name is no data message."""
+
 DATA = Track(flv.DATA_TRACK, Kind.DATA, Codec.AMF0)
 
 
@@ -71,6 +74,8 @@ class Publish:
 
     def _data(self, message: Message) -> None:
         body = data_message(message)
+        if body[:1] != _TEXT:
+            return
         metadata = read_metadata(body)
         if metadata is not None:
             self.stream.set_metadata(metadata)

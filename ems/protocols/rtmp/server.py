@@ -7,12 +7,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
-from zope.interface import implementer
+from twisted.internet.protocol import Protocol
 
 from ems.errors import RemoteProtocolError
-from ems.interfaces import IAcceptorProtocol
+from ems.net.sockets import acknowledge_at_once
 from ems.protocols.rtmp import commands
 from ems.protocols.rtmp.calls import CALLS
 from ems.protocols.rtmp.chunks import Message
@@ -23,7 +21,6 @@ from ems.protocols.rtmp.session import COMMAND_TYPES, MEDIA_TYPES, RtmpSession
 from ems.protocols.rtmp.wire import Wire
 
 if TYPE_CHECKING:
-    from ems.config import AcceptorConfig
     from ems.server import Server
 
 
@@ -40,6 +37,9 @@ class RtmpConnection(RtmpSession):
     MAX_STREAMS = 64
     """Message streams of one connection."""
 
+    HTTP_BEGINS = b"P"
+    """The first byte of a client that talks through HTTP instead, where that is understood: of ``POST``."""
+
     tags = ("TCP", "IR")
 
     def __init__(self, server: "Server", *, validate_handshake: bool = False) -> None:
@@ -48,10 +48,18 @@ class RtmpConnection(RtmpSession):
         self.name_prefix = ""
         self.fourccs: frozenset[bytes] = frozenset()
         self.multitrack = False
+        self.bandwidth_checked = False
         self.client: dict[str, str] = {}
         self.net_streams: dict[int, Publish | Play | None] = {}
+        self.make_http: Callable[[], Protocol] | None = None
         self._age = 0
         self._idle = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.make_http is not None and not self.wire.received and data.startswith(self.HTTP_BEGINS):
+            self.hand_over(self.make_http(), data)
+        else:
+            super().dataReceived(data)
 
     @property
     def streams(self) -> list[Any]:
@@ -61,6 +69,22 @@ class RtmpConnection(RtmpSession):
     @property
     def details(self) -> dict[str, Any]:
         return {**self.client, **super().details}
+
+    def opened(self) -> None:
+        self._acknowledge_at_once()
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if not self.streaming:
+            self._acknowledge_at_once()
+
+    @property
+    def streaming(self) -> bool:
+        """True when something is published or played."""
+        return any(self.net_streams.values())
+
+    def _acknowledge_at_once(self) -> None:
+        acknowledge_at_once(self.transport.getHandle() if hasattr(self.transport, "getHandle") else None)
 
     def release(self, stream_id: int, reason: str) -> Publish | Play | None:
         """End what a message stream does, if anything; its id stays known."""
@@ -81,7 +105,7 @@ class RtmpConnection(RtmpSession):
 
     def tick(self, now: float) -> None:
         self._age += 1
-        self._idle = 0 if any(self.net_streams.values()) else self._idle + 1
+        self._idle = 0 if self.streaming else self._idle + 1
         super().tick(now)
 
     def lateness(self) -> str:
@@ -114,28 +138,3 @@ class RtmpConnection(RtmpSession):
         elif command.transaction_id:
             description = f"there is no {command.name[:64]}"
             self.send(commands.error(command, "NetConnection.Call.Failed", description))
-
-
-class RtmpFactory(Factory):
-    """Makes the connections of one acceptor."""
-
-    noisy = False
-
-    def __init__(self, server: "Server") -> None:
-        self._server = server
-
-    def buildProtocol(self, addr: IAddress | None) -> RtmpConnection:
-        connection = RtmpConnection(self._server, validate_handshake=self._server.config.application.validate_handshake)
-        connection.factory = self
-        return connection
-
-
-@implementer(IAcceptorProtocol)
-class InboundRtmp:
-    """The acceptor protocol ``inboundRtmp``."""
-
-    protocol = "inboundRtmp"
-    tags = RtmpConnection.tags
-
-    def make_factory(self, server: "Server", config: "AcceptorConfig") -> RtmpFactory:
-        return RtmpFactory(server)

@@ -32,6 +32,12 @@ class RtmpSession(Connection):
     SILENCE_SECONDS = 75
     """Silence after which it is given up: three pings unanswered. A player that is stopped for a minute survives it."""
 
+    CLOSE_SECONDS = 5
+    """What a peer gets to read what is left and to close its end; then the connection is cut off."""
+
+    MAX_UNSENT = 1 << 20
+    """Bytes of answers that may wait for a peer that does not read; media waits in its feed."""
+
     def __init__(self, server: "Server", wire: Wire) -> None:
         super().__init__(server.connections)
         self.server = server
@@ -41,6 +47,7 @@ class RtmpSession(Connection):
         self._silent = 0
         self._heard = 0
         self._closing = False
+        self._closing_seconds = 0
 
     @abstractmethod
     def message(self, message: Message) -> None:
@@ -88,11 +95,10 @@ class RtmpSession(Connection):
         output = self.wire.take_output()
         if not output or not self.transport:
             return
-        if self._outlet is not None:
-            self._outlet.write(output)
-        else:
-            self.bytes_sent += len(output)
-            self.transport.write(output)
+        outlet = self.outlet()
+        outlet.write(output)
+        if outlet.unsent > self.MAX_UNSENT:
+            self.close("it asks and does not read the answers")
 
     def outlet(self) -> Outlet:
         """The way out that cursors share; from its making on every byte goes through it. Begin with a write."""
@@ -116,6 +122,12 @@ class RtmpSession(Connection):
         self._outlet = None
 
     def tick(self, now: float) -> None:
+        if self._closing:
+            self._closing_seconds += 1
+            transport: Any = self.transport
+            if self._closing_seconds >= self.CLOSE_SECONDS and transport:
+                transport.abortConnection()
+            return
         self._silent = 0 if self._heard != self.bytes_received else self._silent + 1
         self._heard = self.bytes_received
         late = self.lateness()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ems.config import Application
 from ems.formats import amf0
 from tests.conversation import MemoryWorld, call, connect, create_stream, in_amf3, in_memory
 
@@ -124,7 +125,26 @@ async def test_a_ping_is_answered_and_received_bytes_are_acknowledged(world: Mem
 
 
 @in_memory
-async def test_bandwidth_is_measured_only_where_the_configuration_says_so(world: MemoryWorld) -> None:
-    """`_checkbw` of FMLE is answered, without noise when bandwidth checks are off."""
+async def test_bandwidth_checks_can_be_off(world: MemoryWorld) -> None:
+    """`_checkbw` of FMLE is answered without noise when bandwidth checks are off."""
     client = await world.client()
     assert len(await client.call("_checkbw", None)) == 2
+    assert client.received_bytes < 10_000
+
+
+def test_bandwidth_is_measured_once() -> None:
+    """With bandwidth checks on, a client gets 32 KiB of noise and a report, and no more however often it asks."""
+    world = MemoryWorld(Application(name="ems", aliases=("live",), enable_check_bandwidth=True))
+
+    async def script() -> None:
+        client = await world.client()
+        client >> call("_checkbw", None, transaction=2)
+        await client.heard("onBWCheck")
+        client >> call("_result", None, transaction=2)
+        await client.heard("onBWDone")
+        for _ in range(10):
+            await client.call("_checkbw", None)
+        assert 32_767 < client.received_bytes < 45_000
+
+    world.run(script())
+    world.close()

@@ -1,0 +1,234 @@
+"""RTMP through HTTP (RTMPT), the server's side without HTTP itself: sessions that live on what their clients come and fetch.
+
+RTMPT takes RTMP through proxies that let only HTTP pass. There is no standard; Flash Player set the form, and librtmp and
+ffmpeg keep to it. Every request is a POST, and one session's requests may come over any connection:
+
+==========================  ============================================  =====================================================
+path                        body                                          reply
+==========================  ============================================  =====================================================
+``/fcs/ident2``             ignored                                       the server's address; a client may stay with it
+``/open/1``                 ignored                                       the session's id and a line feed
+``/send/<id>/<number>``     RTMP from the client                          the polling byte, then RTMP that waits for the client
+``/idle/<id>/<number>``     ignored (a zero byte: proxies dislike none)   the same
+``/close/<id>/<number>``    ignored                                       one byte; the session is over
+==========================  ============================================  =====================================================
+
+The polling byte tells how soon the client should ask again. The number counts the requests of a session; nothing is made of
+it, because clients disagree about it. Each request is carried out whole before the next one of its session.
+
+A session belongs to who knows its id, not to an address: clients share proxies, and move from one to the next. So the id has
+128 random bits.
+
+`Tunnel` is the transport on which an ordinary RTMP connection runs, and `Tunnels` all that are open at one acceptor.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IAddress, IConsumer, IReactorTime, ITransport
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ems.net.acceptor import crowding
+from ems.protocols.rtmp.server import RtmpConnection
+
+if TYPE_CHECKING:
+    from ems.server import Server
+
+POLLING = (1, 3, 5, 9, 17, 33)
+"""The polling bytes that Flash Player knows, from at once to seldom."""
+
+QUIET_REQUESTS = 4
+"""Requests in a row with nothing in either direction after which a client is told to come less often."""
+
+ID_BYTES = 16
+"""Random bytes of a session id, written as twice as many hexadecimal digits: ffmpeg has room for 63."""
+
+
+@implementer(ITransport, IConsumer)
+class Tunnel:
+    """The transport of one session. What is written waits in it until the client's next request.
+
+    A push producer is paused when more than `high_water` bytes wait, and resumed when they have been fetched: a client that
+    stops asking costs that much, and what was in flight, until `SILENCE_SECONDS` have passed.
+    """
+
+    SILENCE_SECONDS = 10
+    """Without a request after which a session is over; Flash Player asks at least every half second."""
+
+    MAX_CONTROL_BYTES = 16 << 20
+    """Above `high_water`, for what does not wait to be asked for: answers to calls, and one whole batch of frames."""
+
+    SLICE_BYTES = 16 << 10
+    """Of a request that the protocol gets at once, so that its answers are counted before it can ask for more."""
+
+    def __init__(self, clock: IReactorTime, host: IAddress, peer: IAddress, high_water: int, ended: Callable[[], None]) -> None:
+        self.disconnecting = False
+        self.connected = True
+        self._clock = clock
+        self._host = host
+        self._peer = peer
+        self._high_water = high_water
+        self._ended = ended
+        self._protocol: Any = None
+        self._producer: Any = None
+        self._paused = False
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._quiet = 0
+        self._heard = clock.seconds()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be fetched."""
+        return self._size
+
+    def silent(self, now: float) -> bool:
+        """True when the client has not asked for so long that it will not come again."""
+        return now - self._heard >= self.SILENCE_SECONDS
+
+    def attach(self, protocol: Any) -> None:
+        """Connect the protocol that talks to this session's client."""
+        self._protocol = protocol
+        protocol.makeConnection(self)
+
+    def exchange(self, data: bytes) -> bytes:
+        """Carry out one request: the protocol receives `data`; the reply is the polling byte and all that waits."""
+        self._heard = self._clock.seconds()
+        for start in range(0, len(data), self.SLICE_BYTES):
+            if self.disconnecting:
+                break
+            self._protocol.dataReceived(data[start : start + self.SLICE_BYTES])
+        reply = self._fetch()
+        self._quiet = 0 if data or reply else self._quiet + 1
+        step = min(self._quiet // QUIET_REQUESTS, len(POLLING) - 1)
+        return bytes((POLLING[step],)) + reply
+
+    def write(self, data: bytes) -> None:
+        if not self.connected or not data:
+            return
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > self._high_water + self.MAX_CONTROL_BYTES:
+            self.abortConnection()
+        elif self._size > self._high_water and self._producer is not None and not self._paused:
+            self._paused = True
+            self._producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def getHost(self) -> IAddress:
+        return self._host
+
+    def getPeer(self) -> IAddress:
+        return self._peer
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take a push producer; there is no moment at which a pull producer could be asked."""
+        if self._producer is not None or not streaming:
+            raise RuntimeError("one producer, and it has to push")
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+        self._paused = False
+        self._end_when_empty()
+
+    def loseConnection(self) -> None:
+        """End when the client has fetched what waits."""
+        self.disconnecting = True
+        self._end_when_empty()
+
+    def abortConnection(self) -> None:
+        """End now; what waits is lost."""
+        self._drop(ConnectionAborted())
+
+    def hang_up(self) -> None:
+        """The client ends the session; it does not want what waits."""
+        self._drop(ConnectionDone())
+
+    def _fetch(self) -> bytes:
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        self._end_when_empty()
+        if self._paused:
+            self._paused = False
+            self._producer.resumeProducing()
+        return data
+
+    def _drop(self, reason: Exception) -> None:
+        self.disconnecting = True
+        self._waiting.clear()
+        self._size = 0
+        self._end(reason)
+
+    def _end_when_empty(self) -> None:
+        if self.disconnecting and not self._waiting and self._producer is None:
+            self._end(ConnectionDone())
+
+    def _end(self, reason: Exception) -> None:
+        """The session's id means nothing from here on; the protocol learns of it in the reactor's next turn, as with a socket."""
+        if self.connected:
+            self.connected = False
+            self._ended()
+            self._clock.callLater(0, self._lost, Failure(reason))
+
+    def _lost(self, reason: Failure) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+        self._protocol.connectionLost(reason)
+
+
+class TunnelledConnection(RtmpConnection):
+    """A client that talks RTMP through HTTP."""
+
+    transport: Tunnel  # type: ignore[assignment]
+
+    def tick(self, now: float) -> None:
+        if self.transport.silent(now):
+            self.close(f"no request for {Tunnel.SILENCE_SECONDS} s")
+            self.transport.abortConnection()
+        else:
+            super().tick(now)
+
+
+class Tunnels:
+    """The open sessions of one acceptor by id, and what is made of a request."""
+
+    log = Logger()
+
+    def __init__(self, server: "Server", tags: tuple[str, ...]) -> None:
+        self._server = server
+        self._tags = tags
+        self._open: dict[bytes, Tunnel] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, host: IAddress, peer: IAddress) -> bytes | None:
+        """Begin a session between these addresses and return its id; None when there are too many."""
+        refusal = crowding(self._server.connections, peer)
+        if refusal:
+            self.log.warn("no RTMPT session for {peer}: {why}", peer=getattr(peer, "host", peer), why=refusal)
+            return None
+        session_id = secrets.token_hex(ID_BYTES).encode("ascii")
+        application = self._server.config.application
+        tunnel = Tunnel(self._server.clock, host, peer, application.max_rtmp_out_buffer, lambda: self._forget(session_id))
+        self._open[session_id] = tunnel
+        connection = TunnelledConnection(self._server, validate_handshake=application.validate_handshake)
+        connection.tags = self._tags
+        tunnel.attach(connection)
+        return session_id
+
+    def find(self, session_id: bytes) -> Tunnel | None:
+        """The open session of this id."""
+        return self._open.get(session_id)
+
+    def _forget(self, session_id: bytes) -> None:
+        del self._open[session_id]
