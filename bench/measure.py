@@ -1,6 +1,10 @@
 """What the operating system says of a process: the processor time it has used and the memory it holds."""
 
+import statistics
+import time
 from pathlib import Path
+
+SAMPLE_SECONDS = 0.2
 
 
 def cpu_seconds(process_id: int) -> float:
@@ -15,3 +19,16 @@ def resident_bytes(process_id: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) << 10
     raise ProcessLookupError(f"process {process_id} has no memory")
+
+
+def usual_resident_bytes(process_id: int, seconds: float) -> float:
+    """The median of `resident_bytes` over some seconds.
+
+    A server keeps the frames since the last key frame, so its memory rises and falls by megabytes in a few seconds; a single
+    look, divided by the number of players, would show that and not what a player costs.
+    """
+    samples = []
+    for _ in range(round(seconds / SAMPLE_SECONDS)):
+        samples.append(resident_bytes(process_id))
+        time.sleep(SAMPLE_SECONDS)
+    return statistics.median(samples)

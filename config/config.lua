@@ -65,15 +65,15 @@ configuration = {
             -- Where the server listens. The doors of the API have no password: they are for this machine only.
             acceptors = {
                 { ip = "0.0.0.0", port = 1935, protocol = "inboundRtmp" },
+                { ip = "0.0.0.0", port = 8080, protocol = "inboundRtmpt" },
+                { ip = "0.0.0.0", port = 4443, protocol = "inboundRtmps", optional = true,
+                  sslKey = "config/server.key", sslCert = "config/server.cert" },
 
                 { ip = "127.0.0.1", port = 1112, protocol = "inboundJsonCli", useLengthPadding = true },
                 { ip = "127.0.0.1", port = 1222, protocol = "inboundAsciiCli" },
                 { ip = "127.0.0.1", port = 7777, protocol = "inboundHttpJsonCli" },
 
                 -- These come with later versions of EMS.
-                -- { ip = "0.0.0.0", port = 8080, protocol = "inboundRtmpt" },
-                -- { ip = "0.0.0.0", port = 4443, protocol = "inboundRtmp", optional = true,
-                --   sslKey = "config/server.key", sslCert = "config/server.cert" },
                 -- { ip = "0.0.0.0", port = 5544, protocol = "inboundRtsp" },
                 -- { ip = "0.0.0.0", port = 6666, protocol = "inboundLiveFlv", waitForMetadata = true },
                 -- { ip = "0.0.0.0", port = 9999, protocol = "inboundTcpTs", localStreamName = "tcpTs" },

@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.check_config is not None:
             return check_config(options.check_config, options.runtime)
+        if options.hash_password is not None:
+            return hash_password(options.hash_password)
         serve(options)
     except (StartError, CommandError) as error:
         return _complain(str(error))
@@ -48,6 +50,24 @@ def check_config(path: Path, runtime: Path) -> int:
     for warning in config.warnings:
         print(f"warning: {warning}")
     print(f"{path}: {len(config.application.acceptors)} acceptors, {len(config.warnings)} warnings, no error")
+    return 0
+
+
+def hash_password(user: str) -> int:
+    """Ask for a user's password and print the line that stands for both in users.lua, where the password is not to be read."""
+    from getpass import getpass
+
+    from ems.security.users import users_line
+
+    try:
+        password = getpass(f"password of {user}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        if not password:
+            return _complain("no password was given")
+        print(users_line(user, password))
+    except ValueError as error:
+        return _complain(str(error))
+    except EOFError:
+        return _complain("no password was given")
     return 0
 
 
@@ -136,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", type=Path, metavar="FILE", help="configuration (default: config/config.lua in the runtime directory)")
     add("--runtime", type=Path, metavar="DIR", default=Path(), help="holds config/, media/, webroot/, logs/ (default: .)")
     add("--check-config", type=Path, metavar="FILE", help="say what is wrong with a configuration, and end")
+    add("--hash-password", metavar="USER", help="ask for a password, print the line for users.lua, and end")
     add("--pid", type=Path, metavar="FILE", help="write the process number into FILE while the server runs")
     add("--reactor", choices=REACTORS, default="asyncio", help="Twisted reactor; WebRTC needs asyncio (default)")
     add("--use-implicit-console-appender", action="store_true", help="log everything to the console as well")

@@ -1,13 +1,13 @@
 """The demonstration clip: how it is made, and how it is read.
 
-A new installation has nothing to show, so the server makes itself 24 seconds of H.264 and AAC: a moving test picture with a
+A new installation has nothing to show, so the server makes itself 20 seconds of H.264 and AAC: a moving test picture with a
 running time code, and each second a white box that flashes while a tone beeps, so that eye and ear can judge whether picture
 and sound are in step.
 
 The clip is made to be played in a loop for ever without a seam:
 
-* 24 s are 720 pictures of 1/30 s and also exactly 1125 AAC frames of 1024 samples at 48 kHz (any multiple of 8 s would do;
-  20 s would leave half an AAC frame over, and the sound would lag more with each round);
+* 20 s are 600 pictures of 1/30 s and also exactly 625 AAC frames of 1024 samples at 32 kHz (at 48 kHz half an AAC frame would
+  be left over, and the sound would lag more with each round);
 * the sound repeats every second, and only the encoder's steady state is kept: one frame of AAC overlaps its neighbours, so
   the last frame of the clip must overlap with the first as it does with any other;
 * the picture has no B-frames, so decoding order is presentation order and the first picture may follow the last at once.
@@ -31,14 +31,14 @@ from ems.media import aac, h264, nal
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Codec, Track
 
-CLIP_SECONDS = 24
-"""A multiple of 8 s, which is a whole number of pictures and of AAC frames."""
+CLIP_SECONDS = 20
+"""A whole number of pictures and, at this sample rate, of AAC frames."""
 
 FRAME_RATE = 30
-SAMPLE_RATE = 48_000
+SAMPLE_RATE = 32_000
 SAMPLES_PER_AAC_FRAME = 1024
 
-LEAD_IN_SECONDS = 8
+LEAD_IN_SECONDS = 4
 """Sound that is encoded first and thrown away, so that the encoder has reached its steady state."""
 
 MAX_CLIP_SIZE = 64 << 20

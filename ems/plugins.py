@@ -1,6 +1,6 @@
 """Finding plugins, and declaring one that is loaded only when it is used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,6 @@ from zope.interface import implementer
 from ems.interfaces import IAcceptorProtocol, IPuller, IPusher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from twisted.internet.interfaces import IProtocolFactory
 
     from ems.config import AcceptorConfig

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from ems.jobs.service import JobService
     from ems.log import LogOutputs
     from ems.net.acceptor import Acceptors
+    from ems.net.limits import LimitKeeper
     from ems.net.registry import ConnectionRegistry
+    from ems.security.rtmp import RtmpGate
+    from ems.streams.aliases import StreamAliases
+    from ems.streams.ingest import IngestPoints
     from ems.streams.manager import StreamManager
     from ems.version import Version
 
@@ -31,4 +35,8 @@ class Server:
     acceptor_protocols: "Mapping[str, IAcceptorProtocol]"
     shut_down: Callable[[str], None]
     acceptors: "Acceptors" = field(init=False)
+    aliases: "StreamAliases" = field(init=False)
+    ingest_points: "IngestPoints" = field(init=False)
+    limits: "LimitKeeper" = field(init=False)
+    rtmp_gate: "RtmpGate" = field(init=False)
     jobs: "JobService" = field(init=False)

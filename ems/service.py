@@ -11,6 +11,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from ems.access import guard
 from ems.config import Config, LogAppender, load_config, prepare_runtime
 from ems.config.store import Store
 from ems.demo import DemoStream
@@ -97,18 +98,21 @@ def make_service(
         config=config,
         runtime=prepared,
         version=read_version(),
-        log=LogOutputs((*config.log_appenders, *((CONSOLE,) if console else ())), prepared.resolve, clock=reactor),
+        log=LogOutputs(
+            (*config.log_appenders, *((CONSOLE,) if console else ())), prepared.resolve, clock=reactor, console=begin_log
+        ),
         streams=streams,
         connections=ConnectionRegistry(reactor),
         acceptor_protocols=protocols,
         shut_down=lambda reason: _shut_down(reactor, reason),
     )
+    guards = guard(server, lambda path: Store(prepared.resolve(path)))
     server.acceptors = Acceptors(server, reactor)
     job_file = Store(prepared.resolve(application.push_pull_persistence_file))
     server.jobs = JobService(server, pullers=pullers(), pushers=pushers(), store=job_file)
     service = EmsService(server)
     log = LogService(server.log, begin=begin_log)
-    for part in (log, server.connections, streams, server.acceptors, server.jobs, *_options(server, config, reactor)):
+    for part in (log, server.connections, streams, *guards, server.acceptors, server.jobs, *_options(server, config, reactor)):
         part.setServiceParent(service)
     return service
 

@@ -27,6 +27,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ems.access import guard
 from ems.config import AcceptorConfig, Application, Config, Runtime
 from ems.interfaces import IFrameSink
 from ems.jobs.service import JobService
@@ -74,6 +75,8 @@ def testing_server(
         acceptor_protocols=acceptor_protocols() if protocols is None else protocols,
         shut_down=lambda reason: None,
     )
+    for part in guard(server):
+        part.startService()
     server.acceptors = Acceptors(server, clock)
     server.jobs = JobService(server, pullers=pullers or {}, pushers=pushers or {})
     server.connections.startService()

@@ -15,8 +15,7 @@ SECONDS = 30
 FRAME_RATE = 25
 
 _PICTURE = (
-    f"testsrc2=s=640x360:r={FRAME_RATE}:d={SECONDS},"
-    "drawbox=280:300:80:40:white:fill:enable='lt(mod(t,1),0.1)',format=yuv420p"
+    f"testsrc2=s=640x360:r={FRAME_RATE}:d={SECONDS},drawbox=280:300:80:40:white:fill:enable='lt(mod(t,1),0.1)',format=yuv420p"
 )
 _SOUND = f"aevalsrc='0.3*sin(2*PI*1000*t)*lt(mod(t,1),0.1)+0.05*sin(2*PI*(200+9*t)*t)':s=48000:c=stereo:d={SECONDS}"
 _H264 = "-c:v libx264 -preset ultrafast -b:v 800k -g 25 -keyint_min 25 -sc_threshold 0"

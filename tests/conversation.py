@@ -123,7 +123,7 @@ def describe(message: Message) -> str:
         event = int.from_bytes(payload[:2], "big")
         return f"{_EVENTS.get(event, event)} {int.from_bytes(payload[2:], 'big')}"
     if type_id in (COMMAND, DATA):
-        return _describe_values(amf0.decode_all(payload), type_id == COMMAND)
+        return _describe_values(amf0.decode_prefix(payload) or ["damaged"], type_id == COMMAND)
     if type_id == VIDEO:
         return f"video {timestamp} " + ("header" if payload[1:2] == b"\0" else "key" if payload[0] >> 4 == 1 else "inter")
     return f"audio {timestamp} " + ("header" if payload[1:2] == b"\0" else "frame")
@@ -132,7 +132,7 @@ def describe(message: Message) -> str:
 def _describe_values(values: list[Any], is_command: bool) -> str:
     arguments = values[2:] if is_command else values[1:]
     codes = [argument["code"] for argument in arguments if isinstance(argument, dict) and "code" in argument]
-    return " ".join([values[0], *codes])
+    return " ".join([str(values[0]), *codes])
 
 
 class RtmpClient:
@@ -391,10 +391,10 @@ class LoopbackWorld:
         self.port = acceptor.port
         self._carriers: list[_Carrier] = []
 
-    async def stranger(self) -> RtmpClient:
-        """A client that is connected and has said nothing yet."""
+    async def stranger(self, endpoint: Any = None) -> RtmpClient:
+        """A client that is connected, to the server's own port or to this endpoint, and has said nothing yet."""
         carrier = _Carrier()
-        await connectProtocol(TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port), carrier)
+        await connectProtocol(endpoint or TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port), carrier)
         self._carriers.append(carrier)
         return carrier.client
 

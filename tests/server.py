@@ -8,9 +8,19 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.certificates import make_certificate
 from tests.processes import Child, Children, free_port, wait_until
 
 DOORS = ("inboundRtmp", "inboundAsciiCli", "inboundJsonCli", "inboundHttpJsonCli")
+
+DOOR_OF = {"rtmp": "inboundRtmp", "rtmps": "inboundRtmps", "rtmpt": "inboundRtmpt", "rtmpts": "inboundRtmps"}
+"""Which door an address of the RTMP family leads to."""
+
+KEYS = {
+    "inboundJsonCli": ", useLengthPadding = true",
+    "inboundRtmps": ', sslKey = "server.key", sslCert = "server.cert"',
+}
+"""What the doors have beside an address; the certificate is made for each server, in its runtime directory."""
 
 STOP_TIME = 2
 """Seconds within which the server has to be gone after SIGTERM."""
@@ -25,6 +35,8 @@ class EmsServer:
     def __init__(self, children: Children, folder: Path, settings: str = "", doors: tuple[str, ...] = DOORS) -> None:
         self.folder = folder
         self.ports = {door: free_port() for door in doors}
+        if "inboundRtmps" in doors:
+            make_certificate().write(folder)
         config = folder / "server.lua"
         config.write_text(_configuration(self.ports, settings))
         self._child: Child = children.start(
@@ -43,9 +55,9 @@ class EmsServer:
         """The number of its process."""
         return self._child.process.pid
 
-    def rtmp(self, stream: str, application: str = "live") -> str:
-        """The RTMP address of a stream."""
-        return f"rtmp://127.0.0.1:{self.ports['inboundRtmp']}/{application}/{stream}"
+    def rtmp(self, stream: str, application: str = "live", scheme: str = "rtmp") -> str:
+        """The address of a stream, with RTMP or one of its relatives."""
+        return f"{scheme}://127.0.0.1:{self.ports[DOOR_OF[scheme]]}/{application}/{stream}"
 
     def api(self, command: str, **parameters: str) -> Any:
         """The `data` of a command's answer over the HTTP door; AssertionError when it failed."""
@@ -76,9 +88,7 @@ class EmsServer:
 
 def _configuration(ports: dict[str, int], settings: str) -> str:
     acceptors = ",\n".join(
-        f'{{ ip = "127.0.0.1", port = {port}, protocol = "{protocol}"'
-        + (", useLengthPadding = true" if protocol == "inboundJsonCli" else "")
-        + " }"
+        f'{{ ip = "127.0.0.1", port = {port}, protocol = "{protocol}"{KEYS.get(protocol, "")} }}'
         for protocol, port in ports.items()
     )
     return f"""configuration = {{

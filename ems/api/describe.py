@@ -28,7 +28,7 @@ APPLICATION_ID = 1
 STANDARD_CONNECTION = 0
 """``connectionType`` of a stream that no command has asked for."""
 
-STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl")
+STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint")
 """What a stream object tells of its peer, where it is known."""
 
 LAYER_DETAILS = ("rxInvokes", "txInvokes", "userAgent", "serverAgent")
@@ -63,7 +63,7 @@ def describe_stream(stream: "InboundStream | OutboundStream", now: float) -> Obj
         "type": stream.type_tag,
         "typeNumeric": tag_number(stream.type_tag),
         "appName": APPLICATION_NAME,
-        "connectionType": STANDARD_CONNECTION,
+        "connectionType": stream.job.operation_type if stream.job else STANDARD_CONNECTION,
         "creationTimestamp": milliseconds(stream.created),
         "queryTimestamp": milliseconds(now),
         "upTime": milliseconds(now - stream.created),
@@ -74,6 +74,7 @@ def describe_stream(stream: "InboundStream | OutboundStream", now: float) -> Obj
         "processType": "origin",
         **_describe_ends(connection),
         **link,
+        **_describe_job(stream),
         **{key: stream.details[key] for key in STREAM_DETAILS if key in stream.details},
     }
 
@@ -95,7 +96,8 @@ def describe_connection(connection: "Connection", now: float) -> Object:
         _describe_layer(connection, index, layer_id, tag, now)
         for index, (layer_id, tag) in enumerate(zip(connection.layer_ids, connection.tags, strict=True))
     ]
-    return {"carrier": carrier, "stack": [*stack]}
+    settings = [_describe_job(stream) for stream in connection.streams]
+    return {"carrier": carrier, "stack": [*stack], **{key: value for one in settings for key, value in one.items()}}
 
 
 def describe_service(acceptor: "Acceptor") -> Object:
@@ -121,6 +123,11 @@ def describe_service(acceptor: "Acceptor") -> Object:
         "localStreamName": config.local_stream_name,
     }
     return service | {key: value for key, value in optional.items() if value}
+
+
+def _describe_job(stream: "InboundStream | OutboundStream") -> Object:
+    """The settings of the job that the stream belongs to: ``pullSettings`` or ``pushSettings``."""
+    return {f"{stream.job.kind}Settings": stream.job.configuration} if stream.job else {}
 
 
 def _describe_ends(connection: "Connection | None") -> Object:

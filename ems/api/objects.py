@@ -30,6 +30,9 @@ OBJECTS: dict[str, dict[str, str]] = {
         "pageUrl": "RTMP: the page that holds the player, where known.",
         "swfUrl": "RTMP: the player, where known.",
         "tcUrl": "RTMP: the address that was connected to, where known.",
+        "ingestPoint": "The private name under which it is published, where that is an ingest point.",
+        "pullSettings": "Pulled streams: the configuration of the pull, as listConfig has it, without its state.",
+        "pushSettings": "Streams that are pushed: the configuration of the push.",
         "_isInternal": "There and true when the stream is between parts of the server.",
     },
     "track": {
@@ -47,6 +50,8 @@ OBJECTS: dict[str, dict[str, str]] = {
     "connection": {
         "carrier": "The socket, see below.",
         "stack": "The protocol layers on it, the farthest first, see below.",
+        "pullSettings": "Where a stream is pulled over it: the configuration of the pull.",
+        "pushSettings": "Where a stream is pushed over it: the configuration of the push.",
     },
     "carrier": {
         "id": "Its id.",

@@ -125,7 +125,7 @@ def _has_its_files(acceptor: AcceptorConfig, place: str, directory: Path, findin
         if acceptor.optional:
             findings.note(place, f"{acceptor.protocol} on port {acceptor.port} is off: there is no {shown(path)}")
         else:
-            findings.error(at(place, name), f"no such file: {shown(path)}")
+            findings.warn(at(place, name), f"no such file: {shown(path)}; the acceptor is skipped")
         return False
     return True
 

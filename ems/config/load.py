@@ -6,7 +6,8 @@ What is wrong with a file, and what follows:
 a value of a wrong type or range, a missing mandatory key  error
 no application, two of them, a name given twice            error
 an acceptor without address, or with half a TLS pair       error
-a key, certificate or users file that does not exist       error; an ``optional`` acceptor is left out
+a users file that does not exist                           error
+a key or certificate that does not exist                   warning, left out; a note for an ``optional`` acceptor
 an unknown protocol, log appender or event sink            warning, left out
 a storage without a folder, or with the same as another    warning, left out
 an unknown key                                             warning, with the nearest known name

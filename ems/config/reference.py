@@ -52,8 +52,9 @@ configuration = {
 * **Lua** is real Lua 5.4 with `math`, `os.getenv`, `os.time`, `os.date`, `os.clock`, `table.insert`, `remove`, `concat`, `pack`,
   `unpack` and `string` without its pattern functions. Files, programs, modules, coroutines, metatables and `pcall` are out of
   reach. The program may run 2 s, hold 16 MiB and be 256 KiB long. The string `__null__value__` stands for null.
-* **TLS**: an acceptor with `sslKey` and `sslCert` speaks TLS; `inboundRtmp` then is `inboundRtmps`. With `optional = true`
-  it is left out while these files do not exist.
+* **TLS**: an acceptor with `sslKey` and `sslCert` speaks TLS; `inboundRtmp` then is `inboundRtmps`. When
+  these files do not exist or cannot be used, that acceptor alone is left out, which the log says; with `optional = true`
+  missing ones are no warning. Files that are replaced while the server runs count for the next connections.
 """
 
 

@@ -175,6 +175,19 @@ class Store:
         return True
 
 
+class Unstored(Store):
+    """Stands for a file where nothing is to be kept: there is nothing to load, and whatever is saved is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(os.devnull))
+
+    def load(self, parse: Callable[[bytes], T]) -> T | None:
+        return None
+
+    async def save(self, content: bytes) -> bool:
+        return True
+
+
 def _tell(waiting: list["Deferred[T]"], result: T) -> None:
     for done in waiting:
         done.callback(result)

@@ -14,29 +14,30 @@ from ems.jobs.setup_file import Entry, read_setup, write_setup
 
 if TYPE_CHECKING:
     from ems.config.store import Store
+    from ems.jobs.job import Job
     from ems.version import Version
 
 
 class Archive:
-    """The file of all jobs. `entries` returns those that belong into it now.
+    """The file of all jobs. `jobs` returns those that belong into it now.
 
     A file of thousands of jobs takes a while to make, so that happens in a thread, too (`in_thread`), and commands that come
     while one is being made and written share the next.
     """
 
-    log = Logger(namespace="jobs")
+    log = Logger()
 
     def __init__(
         self,
         store: "Store",
         version: "Version",
-        entries: Callable[[], tuple[Entry, ...]],
+        jobs: Callable[[], "tuple[Job, ...]"],
         *,
         in_thread: Callable[..., "Deferred[Any]"] = deferToThread,
     ) -> None:
         self._store = store
         self._version = version
-        self._entries = entries
+        self._jobs = jobs
         self._in_thread = in_thread
         self._waiting: list[Deferred[str]] = []
         self._busy = False
@@ -57,7 +58,7 @@ class Archive:
         return setup.entries
 
     async def save(self) -> None:
-        """Return when the present entries are safely on the disk. Raises `CommandError` when they cannot be put there."""
+        """Return when the present jobs are safely on the disk. Raises `CommandError` when they cannot be put there."""
         done: Deferred[str] = Deferred()
         self._waiting.append(done)
         if not self._busy:
@@ -84,10 +85,14 @@ class Archive:
     async def _save(self) -> str:
         """Write once; returns what went wrong, in words."""
         try:
-            content = await self._in_thread(write_setup, self._entries(), self._version)
+            content = await self._in_thread(_content, self._jobs(), self._version)
         except VariantError as error:
             return f"{self._store.path.name} cannot be written: {error}"
         except Exception:
             self.log.failure("{path} cannot be made", path=str(self._store.path))
             return "internal error"
         return "" if await self._store.save(content) else f"{self._store.path.name} cannot be written; the log says why"
+
+
+def _content(jobs: "tuple[Job, ...]", version: "Version") -> bytes:
+    return write_setup((job.piece for job in jobs), version)

@@ -76,10 +76,10 @@ def leads_back(server: "Server", uri: Uri, addresses: list[str]) -> bool:
     return False
 
 
-def names_stream(uri: Uri, name: str) -> bool:
+def names_stream(path: str, name: str) -> bool:
     """True when the path of an address ends in the name of this stream."""
-    path = unquote(uri.path).replace("/flv:", "/").replace("/:", "/")
-    return path.endswith(f"/{short_name(name)}")
+    plain = short_name(unquote(path)).replace("/flv:", "/").replace("/:", "/")
+    return plain.endswith(f"/{short_name(name)}")
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address:

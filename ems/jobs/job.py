@@ -1,9 +1,10 @@
 """What every job is: an id, settings, a state."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ems.config.variant import UInt8
-from ems.jobs.setup_file import METADATA_KIND, Entry
+from ems.jobs.setup_file import METADATA_KIND, Entry, Piece, make_piece
 from ems.jobs.status import Status
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Job:
     tried, `successes` how often that led to a stream; `stream` is the one it has now.
     """
 
-    kind: ClassVar[str]
+    kind: str
 
     def __init__(self, config_id: int, settings: "Settings", now: float) -> None:
         self.id = config_id
@@ -89,6 +90,11 @@ class Job:
         """What of it belongs into pushPullSetup.xml."""
         return Entry(self.kind, self.id, {**self.settings, "operationType": UInt8(self.operation_type)})
 
+    @cached_property
+    def piece(self) -> Piece:
+        """Its `entry` as it lies in the file; made once, because neither ever changes."""
+        return make_piece(self.entry)
+
     def start(self) -> None:
         """Begin."""
 
@@ -104,7 +110,7 @@ class DormantJob(Job):
 
     def __init__(self, entry: Entry, config_id: int, now: float, reason: str) -> None:
         super().__init__(config_id, entry.values, now)
-        self.kind = entry.kind  # type: ignore[misc]
+        self.kind = entry.kind
         self.status = Status(now, reason)
 
     @property

@@ -1,6 +1,6 @@
 """Jobs that connect to another server, again and again."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall
@@ -61,14 +61,14 @@ class Attempt:
             job.ended(reason)
 
 
-class NetworkJob(Job):
+class NetworkJob(Job, ABC):
     """A job whose attempts are connections to `uri`.
 
     With ``keepAlive`` an attempt that has ended is followed by another, after a pause (`ems.jobs.pauses`); without it the
     job is over. There are never two attempts at the same time.
     """
 
-    log = Logger(namespace="jobs")
+    log = Logger()
 
     def __init__(self, service: "JobService", config_id: int, settings: "Settings", uri: "Uri") -> None:
         super().__init__(config_id, settings, service.now)

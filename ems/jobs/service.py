@@ -41,7 +41,7 @@ class JobService(Service):
     """
 
     name = "jobs"
-    log = Logger(namespace="jobs")
+    log = Logger()
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class JobService(Service):
         self.random = random or Random()
         self._jobs: dict[int, Job] = {}
         self._ids = count(1)
-        self._archive = Archive(store, server.version, self._entries, in_thread=in_thread) if store is not None else None
+        self._archive = Archive(store, server.version, self._persistent, in_thread=in_thread) if store is not None else None
 
     def startService(self) -> None:
         """Start the jobs of the file, and watch the streams that come and go."""
@@ -91,6 +91,10 @@ class JobService(Service):
         """The job of that id."""
         return self._jobs.get(config_id)
 
+    def of_group(self, name: str) -> list[Job]:
+        """The jobs of a group, in the order of their ids."""
+        return [job for job in self if name and job.group == name]
+
     def check_free(self, name: str) -> None:
         """Raise `CommandError` when a stream of that name is live, or a pull would bring one."""
         pulled = (job.name for job in self._jobs.values() if job.kind == PullJob.kind)
@@ -100,8 +104,8 @@ class JobService(Service):
     async def pull(self, settings: Mapping[str, Any]) -> PullJob:
         """Keep a new pull and start it; `settings` are those of `ems.jobs.settings.PULL`.
 
-        Returns when it is safely stored. Raises `CommandError` when its name is taken or it cannot be stored, and `ValueError`
-        for settings that make no sense; then nothing has happened.
+        Returns when it is safely stored. Raises `CommandError` when its name is taken, or its settings make no sense or cannot
+        be stored; then nothing has happened.
         """
         complete_settings = complete(settings, PULL, PULL_EXTRAS)
         uri = Uri.parse(str(complete_settings["uri"]))
@@ -163,30 +167,32 @@ class JobService(Service):
         if self._archive is not None:
             await self._archive.flush()
 
-    def _entries(self) -> tuple[Entry, ...]:
-        return tuple(job.entry for job in self if job.persistent)
+    def _persistent(self) -> tuple[Job, ...]:
+        return tuple(job for job in self._jobs.values() if job.persistent)
 
     def _restore(self, archive: Archive) -> None:
         entries = archive.load()
         self._ids = count(max((entry.id for entry in entries), default=0) + 1)
+        stale = archive.stale
         for entry in entries:
             config_id = entry.id
             if not config_id or config_id in self._jobs:
                 config_id = next(self._ids)
+                stale = True
                 self.log.warn("{kind} {old} of the stored jobs is now {new}", kind=entry.kind, old=entry.id, new=config_id)
             self._jobs[config_id] = self._restored(entry, config_id)
-        if archive.stale:
+        if stale:
             ensureDeferred(self._rewrite())
 
     def _restored(self, entry: Entry, config_id: int) -> Job:
         try:
             return self._restored_network_job(entry, config_id)
-        except (CommandError, ValueError) as error:
+        except CommandError as error:
             self.log.warn("{kind} {id} is kept but does not run: {error}", kind=entry.kind, id=config_id, error=error)
             return DormantJob(entry, config_id, self.now, str(error))
 
     def _restored_network_job(self, entry: Entry, config_id: int) -> NetworkJob:
-        """The pull or push that is stored; raises `CommandError` or `ValueError` when it cannot run, or is something else."""
+        """The pull or push that is stored; raises `CommandError` when it cannot run here."""
         values = {key: value for key, value in entry.values.items() if key != "operationType"}
         values.setdefault("emulateUserAgent", self.server.version.user_agent)
         if entry.kind == PullJob.kind:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ems.config.variant import Int64, SizedInt, UInt64, Variant, VariantError
 from ems.config.variant_xml import write_variant
+from ems.errors import CommandError
 
 Settings = Mapping[str, Variant]
 
@@ -81,13 +82,16 @@ PUSH: Settings = MappingProxyType(
 def complete(given: Mapping[str, Any], defaults: Settings, extras: Settings = MappingProxyType({})) -> Settings:
     """All settings of a job: those given, with the types of `defaults` and `extras`, and the defaults of the others.
 
-    Keys that are in neither, such as user variables, are kept as they are. Raises `ValueError` for a value of the wrong type,
-    and for one that cannot be stored.
+    Keys that are in neither, such as user variables, are kept as they are. Raises `CommandError` for a value of the wrong
+    type, and for one that cannot be stored.
     """
     known = {**defaults, **extras}
-    settings = {**defaults, **{key: _typed(key, value, known.get(key)) for key, value in given.items()}}
-    # One entry that cannot be stored would keep the whole file from being written.
-    write_variant(settings)
+    try:
+        settings = {**defaults, **{key: _typed(key, value, known.get(key)) for key, value in given.items()}}
+        # One entry that cannot be stored would keep the whole file from being written.
+        write_variant(settings)
+    except VariantError as error:
+        raise CommandError(str(error)) from None
     return MappingProxyType(settings)
 
 

@@ -16,6 +16,7 @@ from ems.errors import CommandError
 from ems.net.registry import ConnectionRegistry
 from ems.net.sockets import listening_socket
 from ems.net.tls import CertificateError, CertificateFiles, ServerTls
+from ems.security.addresses import AddressFilter
 
 if TYPE_CHECKING:
     from ems.config import AcceptorConfig
@@ -43,6 +44,7 @@ class Acceptor(Factory):
         self.dropped = 0
         self._inner = inner
         self._registry = registry
+        self._filter = AddressFilter(None, None)
         self._ports: list[IListeningPort] = []
 
     @property
@@ -53,6 +55,8 @@ class Acceptor(Factory):
 
     def listen(self, reactor: Any, runtime: Path) -> None:
         """Bind and listen; ``0.0.0.0`` takes IPv6 along when the host has it. Raises `CommandError` naming the acceptor."""
+        lists = (runtime / path if path else None for path in (self.config.whitelist, self.config.blacklist))
+        self._filter = AddressFilter(*lists)
         factory: IProtocolFactory = self
         if self.config.ssl_cert and self.config.ssl_key:
             factory = TLSMemoryBIOFactory(self._tls(reactor, runtime), False, self, reactor)
@@ -99,6 +103,9 @@ class Acceptor(Factory):
     def _refusal(self, address: IAddress | None) -> str:
         if not self.enabled:
             return "the service is disabled"
+        listed = self._filter.refusal(getattr(address, "host", ""))
+        if listed:
+            return listed
         if not getattr(self._inner, "limited", True):
             return ""
         return crowding(self._registry, address)
@@ -114,6 +121,9 @@ class Acceptor(Factory):
 
 def crowding(registry: ConnectionRegistry, address: IAddress | None) -> str:
     """Why one more connection from this address would be too many, empty when it would not."""
+    limit = registry.limits.refusal(registry)
+    if limit:
+        return limit
     if len(registry) >= MAX_CONNECTIONS:
         return f"{MAX_CONNECTIONS} connections are open"
     host = getattr(address, "host", "")

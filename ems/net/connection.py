@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ class Connection(Protocol):
 
     Subclasses set `tags` (its layers, far to near, in the runtime API's words), override `opened`, `closed` and `tick`
     instead of Twisted's methods, and keep `bytes_received` and `bytes_sent`. `media` tells the ends of streams from those of
-    the control doors, which the runtime API does not list.
+    the control doors, which the runtime API does not list. `close_level` is the level at which their end is logged.
     """
 
     log = Logger()
+    close_level = LogLevel.info
     tags: tuple[str, ...] = ("TCP",)
     media = True
 
@@ -84,7 +85,8 @@ class Connection(Protocol):
 
     def close(self, reason: str) -> None:
         """End the connection in good order; a peer that does not take what is left is cut off by the kernel's time-out."""
-        self.log.info("{peer} {tag} closed: {reason}", peer=self.peer_name, tag=self.tags[-1], reason=reason)
+        text = "{peer} {tag} closed: {reason}"
+        self.log.emit(self.close_level, text, peer=self.peer_name, tag=self.tags[-1], reason=reason)
         if self.transport:
             self.transport.loseConnection()
 

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from ems.net.connection import Connection
+from ems.net.limits import Limits
 
 
 class SocketCounters:
@@ -107,12 +108,17 @@ class CounterSet:
 
 
 class ConnectionRegistry(Service):
-    """Every open connection by id; once a second each gets its `tick`, and the speeds are measured."""
+    """Every open connection by id; once a second each gets its `tick`, and the speeds are measured.
+
+    `limits` are what `crowding` (`ems.net.acceptor`) goes by, `media_count` how many connections count for them.
+    """
 
     name = "connections"
 
     def __init__(self, clock: IReactorTime) -> None:
         self.counters = CounterSet()
+        self.limits = Limits()
+        self.media_count = 0
         self._clock = clock
         self._ids = count(1)
         self._connections: dict[int, Connection] = {}
@@ -137,6 +143,11 @@ class ConnectionRegistry(Service):
     def __len__(self) -> int:
         return len(self._connections)
 
+    @property
+    def speed(self) -> tuple[float, float]:
+        """Bytes a second in and out, as measured last."""
+        return self.counters.speed
+
     def new_id(self) -> int:
         """A fresh id; connections, carriers and services share one number space."""
         return next(self._ids)
@@ -159,6 +170,7 @@ class ConnectionRegistry(Service):
             next(self._ids)
         connection.created = time()
         self._connections[connection.first_id] = connection
+        self.media_count += connection.media
         host = connection.far[0]
         self._per_host[host] = self._per_host.get(host, 0) + 1
         self.counters.opened("managedTcp")
@@ -167,6 +179,7 @@ class ConnectionRegistry(Service):
         """A connection is gone."""
         if self._connections.pop(connection.first_id, None) is None:
             return
+        self.media_count -= connection.media
         host = connection.far[0]
         left = self._per_host.get(host, 1) - 1
         if left:

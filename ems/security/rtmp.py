@@ -97,6 +97,7 @@ class RtmpGate(Service):
     def judge(self, app: str, properties: Mapping[str, Any], host: str) -> Verdict:
         """The verdict on a client at `host` that calls connect with these properties, `app` among them as it was sent."""
         if not self.closed:
+            # Should the switch be turned on, whoever came before has not logged in.
             return Verdict()
         credentials = read_credentials(app)
         if self._has_token(credentials):

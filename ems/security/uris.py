@@ -12,8 +12,10 @@ from ems.errors import CommandError
 from ems.uri import Uri
 
 STREAM_SCHEMES = frozenset(
-    ("rtmp", "rtmps", "rtmpe", "rtmpt", "rtmpts", "rtmpte", "rtsp", "rtsps", "http", "https", "ws", "wss", "srt")
-    + ("mpegtstcp", "dmpegtstcp", "liveflv")
+    (
+        *("rtmp", "rtmps", "rtmpe", "rtmpt", "rtmpts", "rtmpte", "rtsp", "rtsps", "http", "https", "ws", "wss", "srt"),
+        *("mpegtstcp", "dmpegtstcp", "liveflv"),
+    )
 )
 """Schemes of connections to one host."""
 

@@ -1,5 +1,6 @@
 """Who streams what: the names in use, and who waits for which name."""
 
+from collections.abc import Container
 from itertools import count
 from time import time
 from typing import Any
@@ -21,7 +22,8 @@ class StreamManager(Service):
     """All streams of the server, in and out, by name and by unique id.
 
     `expire_after` is the time in seconds without a frame after which an inbound stream is closed; 0 never closes it.
-    `observers` (`IStreamObserver`) are told of every inbound stream that comes and goes.
+    `observers` (`IStreamObserver`) are told of every inbound stream that comes and goes. No stream gets one of the
+    `reserved_names`, which are aliases of others.
     """
 
     name = "streams"
@@ -32,6 +34,7 @@ class StreamManager(Service):
         self.outbound: dict[int, OutboundStream] = {}
         self.fan_out = FanOut(clock, max_merge_delay)
         self.observers: list[Any] = []
+        self.reserved_names: Container[str] = ()
         self._ids = count(1)
         self._waiting: dict[str, dict[int, OutboundStream]] = {}
         self._expire_after = expire_after
@@ -70,7 +73,7 @@ class StreamManager(Service):
         Raises `CommandError` when the name is taken or no name at all.
         """
         name = checked_name(name)
-        if name in self.inbound:
+        if name in self.inbound or name in self.reserved_names:
             raise CommandError(f"Stream name {name} already taken")
         stream_id, created = self.new_id()
         stream = InboundStream(self, stream_id, name, type_tag, source, created)

@@ -34,8 +34,8 @@ class Sender(Protocol):
 class Lane:
     """Passes over the viewers that may be written to, one after another for all feeds of the server.
 
-    A pass costs nearly a constant for each viewer, however much there is to send: so the next pass comes `SHARE` times the
-    cost of the last one later, and at most `max_interval` seconds. A small audience sees each frame at once; a large one
+    A pass costs nearly a constant for each viewer, however much there is to send: so the next pass comes `SHARE` times
+    the cost of a usual one later, and at most `max_interval` seconds. A small audience sees each frame at once; a large one
     shares sends. A pass is sliced so that a big audience does not keep the reactor from its other work.
     """
 
@@ -44,8 +44,11 @@ class Lane:
     SLICE = 256
     """Viewers between two turns of the reactor: about 1.5 ms."""
 
-    SHARE = 6
-    """The interval in units of a pass's cost: passes take at most a seventh of the processor."""
+    SHARE = 4
+    """The interval in units of a pass's cost: passes take at most a fifth of the processor, as long as the interval may grow."""
+
+    INERTIA = 8
+    """Passes over which the interval settles: a dear one, which brings everybody a key frame, must not delay the next frames."""
 
     def __init__(self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1) -> None:
         self._clock = clock
@@ -87,8 +90,8 @@ class Lane:
         if stop < len(todo):
             self._call = self._clock.callLater(0, self._slice, todo, stop)
             return
-        settled = (self._interval + self.SHARE * self._cost) / 2
-        self._interval = max(self._min_interval, min(self._max_interval, settled))
+        wanted = max(self._min_interval, min(self._max_interval, self.SHARE * self._cost))
+        self._interval += (wanted - self._interval) / self.INERTIA
         self._call = None
         if self._marked:
             self._call = self._clock.callLater(self._interval, self._begin)

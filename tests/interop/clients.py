@@ -42,7 +42,7 @@ def publish_with_ffmpeg(children: Children, clip: Path, url: str) -> Child:
 
 def publish_with_rtmp2sink(children: Children, clip: Path, url: str) -> Child:
     """GStreamer's RTMP client."""
-    return _publish_with_gstreamer(children, clip, "rtmp2sink", url)
+    return _publish_with_gstreamer(children, clip, f"rtmp2sink {_trust(url)}", url)
 
 
 def publish_with_rtmpsink(children: Children, clip: Path, url: str) -> Child:
@@ -92,7 +92,23 @@ def play_with_rtmp2src(children: Children, url: str, folder: Path, seconds: int)
     recording = folder / "rtmp2src.flv"
     child = children.start(
         *_interrupted_after(seconds),
-        *("gst-launch-1.0", "-e", "rtmp2src", f"location={url}", "!", "filesink", f"location={recording}"),
+        *("gst-launch-1.0", "-e", "rtmp2src", *_trust(url).split(), f"location={url}"),
+        *("!", "filesink", f"location={recording}"),
+    )
+
+    def finish() -> Playback:
+        child.wait(seconds + START_TIME)
+        return Playback(recording, _lines_with(child.output, "ERROR", "WARN"))
+
+    return finish
+
+
+def play_with_rtmpsrc(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:
+    """GStreamer with librtmp."""
+    recording = folder / "rtmpsrc.flv"
+    child = children.start(
+        *_interrupted_after(seconds),
+        *("gst-launch-1.0", "-e", "rtmpsrc", f"location={url} live=1", "!", "filesink", f"location={recording}"),
     )
 
     def finish() -> Playback:
@@ -139,6 +155,11 @@ def _as_nobody(folder: Path) -> list[str]:
 def _interrupted_after(seconds: int) -> list[str]:
     """A prefix for programs that record until they are interrupted; connecting gets a second more."""
     return ["timeout", "--signal=INT", "--kill-after=3", str(seconds + 1)]
+
+
+def _trust(url: str) -> str:
+    """GStreamer wants to know who has signed a certificate, unless it is told not to."""
+    return "tls-validation-flags=0" if url.startswith("rtmps:") else ""
 
 
 def _lines_with(output: str, *words: str) -> str:

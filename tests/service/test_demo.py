@@ -16,7 +16,7 @@ from ems.errors import CommandError
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
 
-AUDIO_STEP = 1024 * SECOND / 48_000
+AUDIO_STEP = 1024 * SECOND / 32_000
 
 
 class Stream:

@@ -20,11 +20,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "media": set(),
     "formats": {"media"},
     "events": set(),
-    "security": set(),
+    "security": {"config"},
     "config": set(),
     "log": {"config"},
     "net": {"config", "security"},
-    "streams": {"media", "net"},
+    "streams": {"media", "net", "config"},
     "protocols": {"media", "formats", "streams", "net", "security"},
     "segmenters": {"media", "formats", "streams"},
     "recorders": {"media", "formats", "streams"},
@@ -38,9 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 """What each room may import of the others."""
 
 TOP: dict[str, set[str]] = {
+    "access": {"config", "net", "security", "streams"},
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"config", "foreground", "plugins", "service"},
+    "cli": {"config", "foreground", "plugins", "security", "service"},
     "demo": {"demo_clip", "media"},
     "demo_clip": {"media"},
     "errors": set(),

@@ -1,13 +1,21 @@
 """Commands that give streams and groups other names."""
 
-from ems.api.command import CommandGroup, integer, text
+from typing import TYPE_CHECKING
+
+from ems.api.arguments import Arguments
+from ems.api.command import CommandGroup, Json, integer, text
+from ems.errors import CommandError
+
+if TYPE_CHECKING:
+    from ems.server import Server
 
 ALIASES = CommandGroup("aliases", "Aliases", "Other names for streams, which viewers use, and for groups of HTTP streaming.")
 
 ALIAS_PERIOD_MAX = 86401
 """Seconds: a day and a second."""
 
-ALIASES.command(
+
+@ALIASES.command(
     "addStreamAlias",
     "Gives a stream another name. With hasStreamAliases in the configuration, viewers can use no others.",
     text("localStreamName", "The stream's name; it need not be there yet.", mandatory=True),
@@ -25,16 +33,40 @@ ALIASES.command(
     ascii_fields="aliasName localStreamName expirePeriod",
     rejects_empty_parameter_list=True,
 )
+async def add_stream_alias(server: "Server", arguments: Arguments) -> Json:
+    name, stream_name = arguments.text("aliasName"), arguments.text("localStreamName")
+    period = arguments.integer("expirePeriod")
+    if not server.aliases.enabled:
+        raise CommandError("Unable to set stream alias")
+    try:
+        server.aliases.add(name, stream_name, period)
+    except CommandError as error:
+        raise CommandError(f"Unable to set stream alias: {error}") from error
+    return {"aliasName": name, "localStreamName": stream_name, "expirePeriod": period}
 
-ALIASES.command(
+
+@ALIASES.command(
     "listStreamAliases",
     "Lists the aliases of streams.",
     answer="Currently available aliases",
     data="a list of objects with `aliasName`, `localStreamName`, `creationTime`, `expirePeriod`, `oneShot`, `permanent`",
     ascii_fields="aliasName localStreamName expirePeriod oneShot permanent",
 )
+async def list_stream_aliases(server: "Server", arguments: Arguments) -> Json:
+    return [
+        {
+            "aliasName": alias.name,
+            "localStreamName": alias.stream_name,
+            "creationTime": int(alias.created),
+            "expirePeriod": alias.period,
+            "oneShot": alias.one_shot,
+            "permanent": alias.permanent,
+        }
+        for alias in server.aliases
+    ]
 
-ALIASES.command(
+
+@ALIASES.command(
     "removeStreamAlias",
     "Takes one alias back.",
     text("aliasName", "The alias.", mandatory=True),
@@ -44,13 +76,26 @@ ALIASES.command(
     ascii_fields="aliasName localStreamName",
     rejects_empty_parameter_list=True,
 )
+async def remove_stream_alias(server: "Server", arguments: Arguments) -> Json:
+    name = arguments.text("aliasName")
+    if not server.aliases.enabled:
+        raise CommandError("Unable to remove stream alias")
+    try:
+        server.aliases.remove(name)
+    except CommandError as error:
+        raise CommandError(f"Unable to remove stream alias: {error}") from error
+    return {"aliasName": name}
 
-ALIASES.command(
+
+@ALIASES.command(
     "flushStreamAliases",
     "Takes all aliases of streams back.",
     answer="All aliases are flushed",
     ascii_fields="aliasName",
 )
+async def flush_stream_aliases(server: "Server", arguments: Arguments) -> None:
+    server.aliases.clear()
+
 
 ALIASES.command(
     "addGroupNameAlias",

@@ -99,15 +99,18 @@ async def reset_total_fd_counters(server: "Server", arguments: Arguments) -> Non
     server.connections.counters.reset_total()
 
 
-CONNECTIONS.command(
+@CONNECTIONS.command(
     "getConnectionsCountLimit",
     "Tells the number of connections and its limit.",
     answer="Connection counters",
     data="`current` and `limit`",
     ascii_fields="current limit",
 )
+async def get_connections_count_limit(server: "Server", arguments: Arguments) -> Json:
+    return _connection_counters(server)
 
-CONNECTIONS.command(
+
+@CONNECTIONS.command(
     "setConnectionsCountLimit",
     "Limits the number of connections. The limit outlives a restart.",
     integer("count", "The limit; 0 is none. Control doors are not bound by it.", mandatory=True, minimum=0, maximum=UINT32_MAX),
@@ -117,16 +120,23 @@ CONNECTIONS.command(
     ascii_fields="limit",
     rejects_empty_parameter_list=True,
 )
+async def set_connections_count_limit(server: "Server", arguments: Arguments) -> Json:
+    await server.limits.limit_connections(arguments.integer("count"))
+    return _connection_counters(server)
 
-CONNECTIONS.command(
+
+@CONNECTIONS.command(
     "getBandwidth",
     "Tells the present rates in and out, and their limits.",
     answer="Bandwidth in B/s",
     data="`current` and `max`, each with `in` and `out` in bytes a second",
     ascii_fields="current max in out",
 )
+async def get_bandwidth(server: "Server", arguments: Arguments) -> Json:
+    return _bandwidth(server)
 
-CONNECTIONS.command(
+
+@CONNECTIONS.command(
     "setBandwidthLimit",
     "Limits the rates in and out. The limits outlive a restart.",
     integer("in", "Bytes a second; 0 is no limit.", mandatory=True, minimum=0, maximum=UINT32_MAX),
@@ -137,3 +147,18 @@ CONNECTIONS.command(
     ascii_fields="current max in out",
     rejects_empty_parameter_list=True,
 )
+async def set_bandwidth_limit(server: "Server", arguments: Arguments) -> Json:
+    await server.limits.limit_bandwidth(arguments.integer("in"), arguments.integer("out"))
+    return _bandwidth(server)
+
+
+def _connection_counters(server: "Server") -> Json:
+    counters = server.connections.counters
+    datagram_sockets = counters["managedUdp"].current + counters["rawUdp"].current
+    return {"current": server.connections.media_count + datagram_sockets, "limit": server.limits.limits.connections}
+
+
+def _bandwidth(server: "Server") -> Json:
+    received, sent = server.connections.speed
+    limits = server.limits.limits
+    return {"current": {"in": received, "out": sent}, "max": {"in": limits.bandwidth_in, "out": limits.bandwidth_out}}

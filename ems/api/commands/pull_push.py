@@ -1,6 +1,23 @@
 """Commands that bring streams from other servers and send ours to them."""
 
-from ems.api.command import CommandGroup, Parameter, Type, flag, integer, text
+import secrets
+import string
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from ems.api.arguments import Arguments
+from ems.api.command import Answer, CommandGroup, Json, Parameter, Type, flag, integer, text
+from ems.errors import CommandError
+from ems.jobs.destinations import leads_back, names_stream, resolve
+from ems.jobs.settings import PULL, PULL_EXTRAS, PUSH, Settings
+from ems.security.uris import check_destination
+from ems.streams.names import checked_name
+from ems.uri import Uri
+
+if TYPE_CHECKING:
+    from ems.server import Server
 
 PULL_PUSH = CommandGroup("pull-push", "Pull and push", "Streams brought from other servers, and streams sent to them.")
 
@@ -12,7 +29,20 @@ RANGE_MAX = 999_999_999
 OS_DEFAULT = 256
 """``ttl`` and ``tos``: whatever the operating system does."""
 
-USER_AGENT_WORDS = "evo, fmle, wirecast and flash stand for what those programs say"
+USER_AGENTS = {
+    "evo": "EvoStream Media Server (www.evostream.com) player",
+    "fmle": "FMLE/3.0 (compatible; FMSc/1.0)",
+    "wirecast": "Wirecast/FM 1.0 (compatible; FMSc/1.0)",
+    "flash": "MAC 11,3,300,265",
+}
+"""Words for what other programs call themselves."""
+
+USER_AGENT_WORDS = f"{', '.join(USER_AGENTS)} stand for what those programs say"
+
+SOURCE_INDICES = ("high", "med", "low")
+
+_NAME_CHARACTERS = string.ascii_letters + string.digits
+_log = Logger(namespace="jobs")
 
 
 def source_parameters(*, keep_alive: bool, force_tcp: bool) -> tuple[Parameter, ...]:
@@ -74,7 +104,7 @@ def http_proxy() -> Parameter:
     )
 
 
-PULL_PUSH.command(
+@PULL_PUSH.command(
     "pullStream",
     "Connects to a source and offers what it sends as an inbound stream. Success means that the pull has begun, not that the "
     "source answers: listConfig tells its state.",
@@ -99,8 +129,22 @@ PULL_PUSH.command(
     rejects_empty_parameter_list=True,
     user_variables=True,
 )
+async def pull_stream(server: "Server", arguments: Arguments) -> Json:
+    uri = Uri.parse(arguments.text("uri"))
+    proxy, addresses = await _destination(server, arguments, uri)
+    name = checked_name(arguments.text("localStreamName") if arguments.values["localStreamName"] else _random_name())
+    server.jobs.check_free(name)
+    _check_raw_rtp(uri, arguments)
+    _check_range(arguments)
+    _check_target("pull", uri, addresses, server.jobs.pullers)
+    if names_stream(uri.path, name) and leads_back(server, uri, addresses):
+        raise CommandError(f"Unable to pull requested stream: {name} at {uri.without_credentials} is the very same stream")
+    settings = _settings(server, arguments, PULL) | {"uri": uri.text, "localStreamName": name, "httpProxy": proxy}
+    job = await server.jobs.pull(settings | _extras(arguments) | arguments.user_variables)
+    return {**job.configuration, "uri": uri.as_dict(addresses[0] if addresses else "")}
 
-PULL_PUSH.command(
+
+@PULL_PUSH.command(
     "pushStream",
     "Sends a stream to another server. The stream need not be there yet.",
     text("uri", f"Address to send to; for RTMP without the stream's name. Schemes: {URI_SCHEMES}.", mandatory=True),
@@ -125,6 +169,26 @@ PULL_PUSH.command(
     rejects_empty_parameter_list=True,
     user_variables=True,
 )
+async def push_stream(server: "Server", arguments: Arguments) -> Answer:
+    uri = Uri.parse(arguments.text("uri"))
+    proxy, addresses = await _destination(server, arguments, uri)
+    name = checked_name(arguments.text("localStreamName"))
+    target = str(arguments.values["targetStreamName"] or name)
+    _check_target("push", uri, addresses, server.jobs.pushers)
+    if names_stream(f"{uri.path}/{target}", name) and leads_back(server, uri, addresses):
+        raise CommandError(f"Unable to push requested stream: {target} at {uri.without_credentials} is the very same stream")
+    settings = _settings(server, arguments, PUSH) | {
+        "targetUri": uri.text,
+        "localStreamName": name,
+        "targetStreamName": target,
+        "httpProxy": proxy,
+    }
+    if "useSourcePts" not in arguments.given:
+        settings["useSourcePts"] = server.config.application.use_source_pts
+    job = await server.jobs.push(settings | arguments.user_variables)
+    data = {**job.configuration, "targetUri": uri.as_dict(addresses[0] if addresses else "")}
+    return Answer(data, f"Local stream {name} enqueued for pushing to {uri.text} as {target}")
+
 
 PULL_PUSH.command(
     "customRTSPHeaders",
@@ -135,3 +199,77 @@ PULL_PUSH.command(
     example="customRTSPHeaders scale=2.0 localStreamName=lobby",
     rejects_empty_parameter_list=True,
 )
+
+
+def _random_name() -> str:
+    return "stream_" + "".join(secrets.choice(_NAME_CHARACTERS) for _ in range(8))
+
+
+async def _destination(server: "Server", arguments: Arguments, uri: Uri) -> tuple[str, list[str]]:
+    """The proxy as it is stored, and the addresses of the URI's host, which a proxy finds out itself."""
+    proxy = await _proxy(server, arguments.text("httpProxy"))
+    if not uri.host or (uri.scheme == "rtsp" and proxy not in ("", "self")):
+        return proxy, []
+    try:
+        addresses = await resolve(server.clock, uri.host)
+    except LookupError as error:
+        _log.info("{uri}: {error}", uri=uri.without_credentials, error=error)
+        raise CommandError(f"Invalid URI: {uri.text}") from None
+    return proxy, addresses
+
+
+async def _proxy(server: "Server", given: str) -> str:
+    """Nothing, ``self``, or the address and port of a proxy. Raises `CommandError`."""
+    proxy = given.lower()
+    if proxy in ("", "self"):
+        return proxy
+    try:
+        uri = Uri.parse(f"http://{proxy}")
+        addresses = await resolve(server.clock, uri.host)
+        check_destination(uri, addresses[0])
+    except (CommandError, LookupError):
+        addresses = []
+    if not addresses or (uri.path_and_query, uri.user_name, uri.password) != ("/", "", ""):
+        raise CommandError(f"Unable to parse httpProxy: {given}")
+    host = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+    return f"{host}:{uri.port}"
+
+
+def _check_raw_rtp(uri: Uri, arguments: Arguments) -> None:
+    if uri.scheme != "rtp":
+        return
+    if arguments.flag("isAudio"):
+        if not arguments.text("audioCodecBytes"):
+            raise CommandError("Unable to pull RTP AUDIO stream without codec setup. Please include 'audioCodecBytes' parameter.")
+    elif not (arguments.text("spsBytes") and arguments.text("ppsBytes")):
+        raise CommandError(
+            "Unable to pull RTP VIDEO stream without SPS/PPS bytes. Please include 'spsBytes' AND 'ppsBytes' parameter."
+        )
+
+
+def _check_range(arguments: Arguments) -> None:
+    if arguments.given & {"rangeStart", "rangeEnd"} and arguments.given & {"rangeTimeStart", "rangeTimeEnd"}:
+        raise CommandError("Must only fill either rangeStart/End or rangeTimeStart/End, not both")
+
+
+def _check_target(verb: str, uri: Uri, addresses: list[str], known: Collection[str]) -> None:
+    if uri.scheme not in known:
+        schemes = ", ".join(sorted(known)) or "none"
+        raise CommandError(f"Unable to {verb} requested stream: the scheme {uri.scheme} is not known here; these are: {schemes}")
+    for address in addresses:
+        check_destination(uri, address)
+
+
+def _settings(server: "Server", arguments: Arguments, keys: Settings) -> dict[str, Any]:
+    """The arguments that are settings of the same name."""
+    settings: dict[str, Any] = {key: arguments.values[key] for key in keys if key in arguments.values}
+    agent = str(settings["emulateUserAgent"] or server.version.user_agent)
+    return settings | {"emulateUserAgent": USER_AGENTS.get(agent.lower(), agent)}
+
+
+def _extras(arguments: Arguments) -> dict[str, Any]:
+    """The settings that only those pulls have whose caller gave them."""
+    extras = {key: arguments.values[key] for key in PULL_EXTRAS if key in arguments.given}
+    if extras.get("videoSourceIndex", "high") not in SOURCE_INDICES:
+        extras["videoSourceIndex"] = "high"
+    return extras

@@ -192,7 +192,10 @@ async def shutdown_stream(server: "Server", arguments: Arguments) -> Json:
         "streamInfo": describe_stream(stream, now),
         "protocolStackInfo": describe_connection(connection, now) if connection else None,
     }
+    job = stream.job
     stream.close("shutdownStream")
+    if job is not None and arguments.flag("permanently"):
+        await server.jobs.remove([job], "shutdownStream")
     return last
 
 

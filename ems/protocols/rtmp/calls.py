@@ -22,7 +22,9 @@ from ems.protocols.rtmp.mapping import (
 from ems.protocols.rtmp.play import Play
 from ems.protocols.rtmp.publish import Publish
 from ems.protocols.rtmp.wire import DYNAMIC_LIMIT, PEER_BANDWIDTH, WINDOW_SIZE, MessageType, UserControl
-from ems.streams.names import checked_name
+from ems.security.rtmp import Verdict
+from ems.streams.ingest import UnknownIngestPoint
+from ems.streams.names import checked_name, short_name
 
 if TYPE_CHECKING:
     from ems.protocols.rtmp.server import RtmpConnection
@@ -41,31 +43,63 @@ LIVE = -1.0
 
 _CLIENT_KEYS = {"flashVer": "userAgent", "tcUrl": "tcUrl", "swfUrl": "swfUrl", "pageUrl": "pageUrl"}
 
+_LOGIN_KEYS = ("tcUrl", "swfUrl")
+
 _CHECK_BANDWIDTH_SIZE = 32767
 
 
 def connect(session: "RtmpConnection", command: Command) -> None:
     """Let a client in that names our application or one of its aliases."""
-    if session.application is not None:
+    if session.verdict is not None:
         session.send(commands.error(command, "NetConnection.Connect.Failed", "already connected"))
         return
     properties = command.argument(0)
     properties = properties if isinstance(properties, dict) else {}
     app = properties.get("app")
-    name, prefix = split_application(app if isinstance(app, str) else "")
+    app = app if isinstance(app, str) else ""
+    name, _ = split_application(app)
     application = session.server.config.application
     if name not in (application.name, *application.aliases):
         description = f"there is no application {name[:64]!r}"
         session.send(commands.error(command, "NetConnection.Connect.InvalidApp", description))
         session.close(description)
         return
-    session.application = name
-    session.name_prefix = prefix
+    session.verdict = verdict = session.server.rtmp_gate.judge(app, properties, session.far[0])
+    if verdict.delay:
+        session.server.clock.callLater(verdict.delay, _carry_out_late, session, verdict, command, properties)
+    else:
+        _carry_out(session, verdict, command, properties)
+
+
+def _carry_out_late(session: "RtmpConnection", verdict: Verdict, command: Command, properties: dict[str, Any]) -> None:
+    if not session.closing:
+        _carry_out(session, verdict, command, properties)
+        session.flush()
+
+
+def _carry_out(session: "RtmpConnection", verdict: Verdict, command: Command, properties: dict[str, Any]) -> None:
+    if not verdict.refusal:
+        _admit(session, command, properties)
+        return
+    session.send(commands.error(command, "NetConnection.Connect.Rejected", verdict.refusal))
+    session.send(commands.call("close", 0, None))
+    session.close(verdict.reason)
+
+
+def _admit(session: "RtmpConnection", command: Command, properties: dict[str, Any]) -> None:
+    session.application, session.name_prefix = split_application(properties["app"])
     session.fourccs = fourccs_of(properties)
     session.multitrack = reads_multitrack(properties)
     texts = {ours: properties.get(theirs) for theirs, ours in _CLIENT_KEYS.items()}
+    if session.server.rtmp_gate.closed:
+        texts |= {key: _without_login(texts[key]) for key in _LOGIN_KEYS}
     session.client = _client(tuple((key, text[:MAX_TEXT]) for key, text in texts.items() if isinstance(text, str)))
     _answer_connect(session, command, properties)
+
+
+def _without_login(address: object) -> object:
+    """An address as it may be shown: encoders repeat in its query what they log in with."""
+    return address.partition("?")[0] if isinstance(address, str) else address
 
 
 @lru_cache(256)
@@ -106,11 +140,14 @@ def create_stream(session: "RtmpConnection", command: Command) -> None:
 
 def release_stream(session: "RtmpConnection", command: Command) -> None:
     """An encoder makes sure that its name is free; it is told so, whether or not it was."""
-    session.send(commands.result(command, None, UNDEFINED))
+    if not _refused_to_publish(session, command):
+        session.send(commands.result(command, None, UNDEFINED))
 
 
 def fc_publish(session: "RtmpConnection", command: Command) -> None:
     """An encoder of Flash Media Live Encoder's kind is about to publish."""
+    if _refused_to_publish(session, command):
+        return
     session.send(commands.result(command, None, UNDEFINED))
     info = commands.info(LEVEL_STATUS, "NetStream.Publish.Start", f"FCPublish to stream {command.text(1)}.")
     session.send(commands.call("onFCPublish", 0, None, info))
@@ -127,7 +164,7 @@ def fc_unpublish(session: "RtmpConnection", command: Command) -> None:
     session.send(commands.result(command, None, UNDEFINED))
     name = session.name_prefix + published_name(command.text(1))
     for stream_id, used in [*session.net_streams.items()]:
-        if isinstance(used, Publish) and used.stream.name == name:
+        if isinstance(used, Publish) and used.name == name:
             _unpublish(session, stream_id)
 
 
@@ -142,12 +179,16 @@ def publish(session: "RtmpConnection", command: Command) -> None:
     session.release(stream_id, "published anew")
     try:
         _require_stream(session, stream_id)
-        stream = session.server.streams.register(name, type_tag="INR", source=session)
+        _require_login(session)
+        public_name = session.server.ingest_points.public_name(name)
+        stream = session.server.streams.register(public_name, type_tag="INR", source=session)
     except CommandError as error:
         _status(session, stream_id, LEVEL_ERROR, "NetStream.Publish.BadName", str(error), name)
+        if isinstance(error, UnknownIngestPoint):
+            session.close(str(error))
         return
-    stream.details = session.client
-    session.net_streams[stream_id] = Publish(stream)
+    stream.details = session.client if public_name == name else {**session.client, "ingestPoint": name}
+    session.net_streams[stream_id] = Publish(stream, name)
     _status(session, stream_id, LEVEL_STATUS, "NetStream.Publish.Start", f"Started publishing stream {name}.", name)
 
 
@@ -168,7 +209,13 @@ def play(session: "RtmpConnection", command: Command) -> None:
     if refusal:
         _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", refusal, name[:MAX_NAME])
         return
-    playing = Play(session, stream_id, session.name_prefix + played_name(name))
+    shown = session.name_prefix + played_name(name)
+    try:
+        real_name = _real_name(session, shown)
+    except CommandError as error:
+        _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", str(error), name)
+        return
+    playing = Play(session, stream_id, real_name, shown)
     session.net_streams[stream_id] = playing
     playing.begin(reset=reset, duration_ms=duration)
 
@@ -250,7 +297,7 @@ def _unpublish(session: "RtmpConnection", stream_id: int) -> None:
     used = session.net_streams.get(stream_id)
     if not isinstance(used, Publish):
         return
-    name = used.stream.name
+    name = used.name
     session.release(stream_id, "the publisher stopped")
     _status(session, stream_id, LEVEL_STATUS, "NetStream.Unpublish.Success", f"{name} is now unpublished.", name)
     info = commands.info(LEVEL_STATUS, "NetStream.Unpublish.Success", f"FCUnpublish of stream {name}.")
@@ -266,6 +313,29 @@ def _unplayable(name: str) -> str:
     except CommandError as error:
         return str(error)
     return ""
+
+
+def _real_name(session: "RtmpConnection", shown: str) -> str:
+    """The stream behind the name that a player uses. Raises `CommandError` for what no player may use."""
+    if short_name(shown) in session.server.ingest_points:
+        raise CommandError(f"there is no stream {short_name(shown)!r}")
+    return session.server.aliases.resolve(shown)
+
+
+def _require_login(session: "RtmpConnection") -> None:
+    assert session.verdict is not None
+    if session.server.rtmp_gate.closed and not session.verdict.may_publish:
+        raise CommandError("publishing needs authentication: connect with user name and password (authmod=adobe)")
+
+
+def _refused_to_publish(session: "RtmpConnection", command: Command) -> bool:
+    """Whether the client may not publish; then its call has been answered."""
+    try:
+        _require_login(session)
+    except CommandError as error:
+        session.send(commands.error(command, "NetStream.Publish.BadName", str(error)))
+        return True
+    return False
 
 
 def _require_stream(session: "RtmpConnection", stream_id: int) -> None:

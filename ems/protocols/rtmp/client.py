@@ -1,24 +1,19 @@
 """RTMP as a client: pulling streams from other servers and pushing local ones to them.
 
-An `RtmpAttempt` is one pull or push from the first connection to the last; it follows redirects and proves who it is, which
-both need a new connection. `PullClient` and `PushClient` are the conversation on one connection. `RtmpPuller` and `RtmpPusher`
-are what jobs use.
+`PullClient` and `PushClient` are the conversation on one connection (Adobe RTMP 1.0 §7.2, from the client's side). What goes
+beyond one connection is in `ems.protocols.rtmp.attempt`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
-from zope.interface import implementer
+from twisted.logger import LogLevel
 
 from ems.errors import CommandError
 from ems.formats.enhanced import CODEC
-from ems.interfaces import IAttempt, IAttemptObserver, IPuller, IPusher
 from ems.protocols.rtmp import commands
 from ems.protocols.rtmp.chunks import DEFAULT_CHUNK_SIZE, Message
 from ems.protocols.rtmp.commands import Command
-from ems.protocols.rtmp.credentials import next_query
-from ems.protocols.rtmp.dial import dial
 from ems.protocols.rtmp.feed import Selection
 from ems.protocols.rtmp.handshake import ClientHandshake
 from ems.protocols.rtmp.mapping import fourccs_of
@@ -29,9 +24,8 @@ from ems.protocols.rtmp.wire import OUT_CHUNK_SIZE, WINDOW_SIZE, MessageType, Us
 from ems.uri import Uri
 
 if TYPE_CHECKING:
+    from ems.protocols.rtmp.attempt import RtmpAttempt
     from ems.server import Server
-
-SCHEMES = ("rtmp", "rtmps", "rtmpt")
 
 CAPABILITIES = {
     "fpad": False,
@@ -52,6 +46,16 @@ class RtmpClient(RtmpSession):
 
     ANSWER_SECONDS = 20
     """Until the other server has accepted the connect call and started the stream."""
+
+    PING_SECONDS = 10
+    SILENCE_SECONDS = 25
+    """Viewers wait for a source that has frozen; connecting anew costs little."""
+
+    MAX_STREAM_ID = 0xFFFFFFFF
+    """Message stream ids have four bytes (Adobe RTMP 1.0 §5.3.1.2)."""
+
+    # Whoever asked for the pull or push is told, and says it once; here it would be said at every attempt.
+    close_level = LogLevel.debug
 
     tags = ("TCP", "OR")
 
@@ -77,7 +81,12 @@ class RtmpClient(RtmpSession):
         return {"userAgent": self.attempt.settings.get("emulateUserAgent", ""), **super().details}
 
     def opened(self) -> None:
-        self.flush()
+        try:
+            self.attempt.check_address(self.far[0])
+        except CommandError as error:
+            self.close(str(error))
+        else:
+            self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
@@ -122,12 +131,18 @@ class RtmpClient(RtmpSession):
 
         def answered(command: Command) -> None:
             self.stream_id = int(command.number(1, 0))
-            if command.name == "_error" or self.stream_id <= 0:
+            if command.name == "_error" or not 0 < self.stream_id <= self.MAX_STREAM_ID:
                 self.close("the other server gives no stream")
             else:
                 created()
 
         self.ask("createStream", answered, None)
+
+    def _begun(self) -> None:
+        """The stream is accepted: tell so, once."""
+        if not self._started:
+            self._started = True
+            self.attempt.observer.connected()
 
     def _command(self, command: Command) -> None:
         self.calls_received += 1
@@ -141,12 +156,11 @@ class RtmpClient(RtmpSession):
                 self._status(info)
 
     def _connect_answered(self, command: Command) -> None:
-        info = command.argument(1)
-        info = info if isinstance(info, dict) else {}
+        properties, info = _object(command.argument(0)), _object(command.argument(1))
         if command.name == "_error":
             self.close(self.attempt.refused(info))
         else:
-            self.accepted({**info, **(command.argument(0) or {})})
+            self.accepted({**info, **properties})
 
     def _status(self, info: Mapping[str, Any]) -> None:
         code, description = str(info.get("code", "")), str(info.get("description", ""))[:200]
@@ -184,15 +198,15 @@ class PullClient(RtmpClient):
 
     def status(self, code: str, description: str) -> None:
         if code == "NetStream.Play.Start":
-            self._started = True
-            self.attempt.observer.connected()
+            self._begun()
         elif code in self._OVER:
             self.close(f"the other server stopped the stream ({code})")
 
     def message(self, message: Message) -> None:
+        # Some servers, ffmpeg's among them, send media on another message stream than they have given; there is only one play.
         if message.type_id not in MEDIA_TYPES:
             super().message(message)
-        elif message.stream_id == self.stream_id and (self._publish is not None or self._begin(message)):
+        elif self._publish is not None or self._begin(message):
             assert self._publish is not None
             self._publish.message(message)
 
@@ -220,7 +234,7 @@ class PullClient(RtmpClient):
         except CommandError as error:
             self.close(str(error))
             return False
-        self._started = True
+        self._begun()
         self._publish = Publish(stream)
         self.attempt.observer.streaming(stream)
         return True
@@ -231,10 +245,15 @@ class PushClient(RtmpClient):
 
     properties: Mapping[str, Any] = {"type": "nonprivate"}
 
+    STALL_SECONDS = 20
+    """In which the other server takes nothing of what waits for it."""
+
     def __init__(self, server: "Server", attempt: "RtmpAttempt") -> None:
         super().__init__(server, attempt)
         self.fourccs: frozenset[bytes] = frozenset()
         self._push: Push | None = None
+        self._stalled = 0
+        self._passed = 0
 
     @staticmethod
     def address(uri: Uri, settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -256,14 +275,22 @@ class PushClient(RtmpClient):
 
     def status(self, code: str, description: str) -> None:
         if code == "NetStream.Publish.Start" and self._push is None:
-            self._started = True
-            self.attempt.observer.connected()
+            self._begun()
             self.outlet()
             self.wire.acknowledge()
             self._push = Push(self, self.stream_id, self.attempt.settings["localStreamName"])
             self._push.subscribe()
             if not self._closing:
                 self.attempt.observer.streaming(self._push)
+
+    def lateness(self) -> str:
+        if self._push is None:
+            return super().lateness()
+        # Some servers neither acknowledge nor answer pings: that they take what is sent is sign of life enough.
+        passed = self.bytes_sent + self.bytes_received
+        self._stalled = 0 if passed != self._passed or self.outlet().open else self._stalled + 1
+        self._passed = passed
+        return f"the other server has taken nothing for {self.STALL_SECONDS} s" if self._stalled >= self.STALL_SECONDS else ""
 
     def end_streams(self, reason: str) -> None:
         push, self._push = self._push, None
@@ -275,6 +302,11 @@ class PushClient(RtmpClient):
     def _ask_to_publish(self) -> None:
         kind = self.attempt.settings.get("targetStreamType", "live")
         self.send(commands.call("publish", 0, None, self.attempt.stream_name, kind, stream_id=self.stream_id))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """An argument that should be an object; an empty one when it is something else."""
+    return value if isinstance(value, dict) else {}
 
 
 class Push(RtmpOutbound):
@@ -304,135 +336,3 @@ class Push(RtmpOutbound):
 
     def source_left(self, reason: str) -> None:
         self._session.close(f"the local stream ended: {reason}")
-
-
-@implementer(IAttempt)
-class RtmpAttempt:
-    """One pull or push: its connections one after the other, as redirects and authentication ask for them."""
-
-    MAX_CONNECTIONS = 6
-    """Of one attempt: three for authentication, and as many redirects as make sense."""
-
-    def __init__(
-        self,
-        server: "Server",
-        uri: Uri,
-        settings: Mapping[str, Any],
-        observer: IAttemptObserver,
-        make_client: "type[PullClient | PushClient]",
-    ) -> None:
-        self.server = server
-        self.settings = settings
-        self.observer = observer
-        self.stream_name, self._app = make_client.address(uri, settings)
-        self._uri = uri
-        self._query = ""
-        self._make_client = make_client
-        self._client: RtmpClient | None = None
-        self._dialing: Deferred[Any] | None = None
-        self._connections = 0
-        self._again = False
-        self._ended = False
-        self._dial()
-
-    def stop(self, reason: str) -> None:
-        """Give up in good order."""
-        self._again = False
-        if self._client is not None:
-            self._client.close(reason)
-        elif self._dialing is not None:
-            self._dialing.cancel()
-            self._end(reason)
-
-    def connect_properties(self) -> dict[str, Any]:
-        """The command object of the connect call."""
-        settings = self.settings
-        query = f"?{self._query}" if self._query else ""
-        uri = self._uri
-        host = f"[{uri.host}]" if ":" in uri.host else uri.host
-        base = f"{uri.scheme}://{host}:{uri.port}/{self._app}"
-        properties = {
-            "app": self._app + query,
-            "flashVer": settings.get("emulateUserAgent", ""),
-            "swfUrl": (settings.get("swfUrl") or base) + query,
-            "tcUrl": (settings.get("tcUrl") or base) + query,
-            **CAPABILITIES,
-        }
-        if settings.get("pageUrl"):
-            properties["pageUrl"] = settings["pageUrl"]
-        return {**properties, **self._make_client.properties}
-
-    def refused(self, info: Mapping[str, Any]) -> str:
-        """The connect call was refused: plan what to do next, and say why this connection closes."""
-        description = str(info.get("description", ""))[:500]
-        details = info.get("ex")
-        if isinstance(details, dict) and details.get("code") == 302:
-            return self.redirected(str(details.get("redirect") or ""))
-        query = next_query(description, self._query, self._app, self._uri.user_name, self._uri.password)
-        if query is None:
-            return f"refused: {description or info.get('code', '')}"
-        self._query = query
-        self._again = True
-        return "the other server asks who we are"
-
-    def redirected(self, text: str) -> str:
-        """The other server names another address, or wants us to connect anew: plan that, and say so."""
-        try:
-            uri = Uri.parse(text) if text else self._uri
-        except CommandError as error:
-            return f"redirected to nowhere: {error}"
-        if uri.scheme not in SCHEMES:
-            return f"redirected to {uri.without_credentials}, which is not RTMP"
-        if text:
-            self._uri = uri
-            self._app = uri.path_and_query.strip("/")
-        self._again = True
-        return f"redirected to {uri.without_credentials}"
-
-    def lost(self, reason: str) -> None:
-        """A connection is gone: the next one is made, or the attempt is over."""
-        self._client = None
-        if self._again and self._connections < self.MAX_CONNECTIONS:
-            self._again = False
-            self._dial()
-        else:
-            self._end(reason)
-
-    def _dial(self) -> None:
-        self._connections += 1
-        client = self._make_client(self.server, self)
-        self._dialing = dial(self.server, self._uri, client, self.settings)
-        self._dialing.addCallbacks(lambda _: self._connected(client), lambda failure: self._failed(failure.getErrorMessage()))
-
-    def _connected(self, client: RtmpClient) -> None:
-        self._dialing = None
-        self._client = client
-
-    def _failed(self, reason: str) -> None:
-        self._dialing = None
-        self._end(f"cannot connect to {self._uri.host}:{self._uri.port}: {reason}")
-
-    def _end(self, reason: str) -> None:
-        if not self._ended:
-            self._ended = True
-            self.observer.ended(reason)
-
-
-@implementer(IPuller)
-class RtmpPuller:
-    """Pulls by RTMP, plain, over TLS and through HTTP."""
-
-    schemes = SCHEMES
-
-    def pull(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return RtmpAttempt(server, uri, settings, observer, PullClient)
-
-
-@implementer(IPusher)
-class RtmpPusher:
-    """Pushes by RTMP, plain, over TLS and through HTTP."""
-
-    schemes = SCHEMES
-
-    def push(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return RtmpAttempt(server, uri, settings, observer, PushClient)

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class Play(RtmpOutbound):
-    """One playing message stream. It lives until the client ends it, whether or not there is a source."""
+    """One playing message stream. It lives until the client ends it, whether or not there is a source.
 
-    __slots__ = ("_client", "_kinds", "_paused", "_stop", "_waited")
+    `shown` is what the client calls the stream: its alias, where `name` is the real one.
+    """
 
-    def __init__(self, client: "RtmpConnection", stream_id: int, name: str) -> None:
+    __slots__ = ("_client", "_kinds", "_paused", "_stop", "_waited", "shown")
+
+    def __init__(self, client: "RtmpConnection", stream_id: int, name: str, shown: str = "") -> None:
         super().__init__(client, stream_id, name)
+        self.shown = shown or name
         self._client = client
         self._kinds = BOTH_KINDS
         self._paused = False
@@ -37,8 +41,8 @@ class Play(RtmpOutbound):
         """Answer the play command and subscribe; with a positive duration, stop after that many milliseconds."""
         self._client.wire.user_control(UserControl.STREAM_BEGIN, self.stream_id)
         if reset:
-            self._status("NetStream.Play.Reset", f"Playing and resetting {self.name}.")
-        self._status("NetStream.Play.Start", f"Started playing {self.name}.")
+            self._status("NetStream.Play.Reset", f"Playing and resetting {self.shown}.")
+        self._status("NetStream.Play.Start", f"Started playing {self.shown}.")
         self._client.send(commands.data(self.stream_id, "|RtmpSampleAccess", False, False))
         self._client.send(commands.data(self.stream_id, "onStatus", {"code": "NetStream.Data.Start"}))
         if duration_ms > 0:
@@ -50,14 +54,14 @@ class Play(RtmpOutbound):
     def source_came(self) -> None:
         if self._waited:
             self._client.wire.user_control(UserControl.STREAM_BEGIN, self.stream_id)
-            self._status("NetStream.Play.PublishNotify", f"{self.name} is now published.")
+            self._status("NetStream.Play.PublishNotify", f"{self.shown} is now published.")
         self._resume()
 
     def source_left(self, reason: str) -> None:
         self.leave()
         self.left_at = NEVER
         self._client.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
-        self._status("NetStream.Play.UnpublishNotify", f"{self.name} is now unpublished.")
+        self._status("NetStream.Play.UnpublishNotify", f"{self.shown} is now unpublished.")
         self._client.flush()
 
     def unsubscribe(self) -> None:
@@ -69,9 +73,9 @@ class Play(RtmpOutbound):
         """Stop for a while, or go on with the newest key frame."""
         if paused:
             self.leave()
-            self._status("NetStream.Pause.Notify", f"Paused {self.name}.")
+            self._status("NetStream.Pause.Notify", f"Paused {self.shown}.")
         else:
-            self._status("NetStream.Unpause.Notify", f"Unpaused {self.name}.")
+            self._status("NetStream.Unpause.Notify", f"Unpaused {self.shown}.")
         self._paused = paused
         self._resume()
 
@@ -92,13 +96,15 @@ class Play(RtmpOutbound):
 
     def _complete(self) -> None:
         self._client.release(self.stream_id, "its duration is over")
-        end = commands.info(LEVEL_STATUS, "NetStream.Play.Complete", f"{self.name} is complete.")
+        end = commands.info(LEVEL_STATUS, "NetStream.Play.Complete", f"{self.shown} is complete.")
         self._client.send(commands.data(self.stream_id, "onPlayStatus", end))
         self._client.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
-        self._status("NetStream.Play.Stop", f"Stopped playing {self.name}.")
+        self._status("NetStream.Play.Stop", f"Stopped playing {self.shown}.")
         self._client.flush()
 
     def _status(self, code: str, description: str) -> None:
         client = self._client
-        status = commands.on_status(self.stream_id, LEVEL_STATUS, code, description, details=self.name, clientid=client.client_id)
+        status = commands.on_status(
+            self.stream_id, LEVEL_STATUS, code, description, details=self.shown, clientid=client.client_id
+        )
         client.send(status)

@@ -18,12 +18,13 @@ DATA = Track(flv.DATA_TRACK, Kind.DATA, Codec.AMF0)
 
 
 class Publish:
-    """One publishing message stream, and the inbound stream it feeds."""
+    """One publishing message stream, and the inbound stream it feeds. `name` is what the publisher calls it."""
 
-    __slots__ = ("_clocks", "_has_data", "_reader", "_timeline", "_tracks", "stream")
+    __slots__ = ("_clocks", "_has_data", "_reader", "_timeline", "_tracks", "name", "stream")
 
-    def __init__(self, stream: InboundStream) -> None:
+    def __init__(self, stream: InboundStream, name: str = "") -> None:
         self.stream = stream
+        self.name = name or stream.name
         self._reader = flv.TagReader()
         self._timeline = Timeline()
         self._clocks: dict[int, Unwrapper] = {}

@@ -19,13 +19,17 @@ from ems.protocols.rtmp.play import Play
 from ems.protocols.rtmp.publish import Publish
 from ems.protocols.rtmp.session import COMMAND_TYPES, MEDIA_TYPES, RtmpSession
 from ems.protocols.rtmp.wire import Wire
+from ems.security.rtmp import Verdict
 
 if TYPE_CHECKING:
     from ems.server import Server
 
 
 class RtmpConnection(RtmpSession):
-    """One client. What it has told of itself is in `client`; what it can take in `fourccs` and `multitrack`."""
+    """One client. Its connect call has a `verdict` at once, and an `application` when it has been let in.
+
+    What it has told of itself is in `client`; what it can take in `fourccs` and `multitrack`.
+    """
 
     HANDSHAKE_SECONDS = 5
     CONNECT_SECONDS = 20
@@ -40,11 +44,12 @@ class RtmpConnection(RtmpSession):
     HTTP_BEGINS = b"P"
     """The first byte of a client that talks through HTTP instead, where that is understood: of ``POST``."""
 
-    tags = ("TCP", "IR")
+    tags: tuple[str, ...] = ("TCP", "IR")
 
     def __init__(self, server: "Server", *, validate_handshake: bool = False) -> None:
         super().__init__(server, Wire(ServerHandshake(validate=validate_handshake)))
         self.application: str | None = None
+        self.verdict: Verdict | None = None
         self.name_prefix = ""
         self.fourccs: frozenset[bytes] = frozenset()
         self.multitrack = False
@@ -54,12 +59,6 @@ class RtmpConnection(RtmpSession):
         self.make_http: Callable[[], Protocol] | None = None
         self._age = 0
         self._idle = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.make_http is not None and not self.wire.received and data.startswith(self.HTTP_BEGINS):
-            self.hand_over(self.make_http(), data)
-        else:
-            super().dataReceived(data)
 
     @property
     def streams(self) -> list[Any]:
@@ -74,6 +73,9 @@ class RtmpConnection(RtmpSession):
         self._acknowledge_at_once()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.make_http is not None and not self.wire.received and data.startswith(self.HTTP_BEGINS):
+            self.hand_over(self.make_http(), data)
+            return
         super().dataReceived(data)
         if not self.streaming:
             self._acknowledge_at_once()
@@ -84,7 +86,7 @@ class RtmpConnection(RtmpSession):
         return any(self.net_streams.values())
 
     def _acknowledge_at_once(self) -> None:
-        acknowledge_at_once(self.transport.getHandle() if hasattr(self.transport, "getHandle") else None)
+        acknowledge_at_once(getattr(self.transport, "getHandle", lambda: None)())
 
     def release(self, stream_id: int, reason: str) -> Publish | Play | None:
         """End what a message stream does, if anything; its id stays known."""

@@ -63,6 +63,11 @@ class RtmpSession(Connection):
         return str(self.id)
 
     @property
+    def closing(self) -> bool:
+        """True when nothing more is read or sent."""
+        return self._closing
+
+    @property
     def details(self) -> dict[str, Any]:
         return {"rxInvokes": self.calls_received, "txInvokes": self.calls_sent}
 

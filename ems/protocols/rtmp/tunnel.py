@@ -23,17 +23,16 @@ A session belongs to who knows its id, not to an address: clients share proxies,
 """
 
 import secrets
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IAddress, IConsumer, IReactorTime, ITransport
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from ems.net.acceptor import crowding
 from ems.protocols.rtmp.server import RtmpConnection
+from ems.protocols.rtmp.waiting import WaitingTransport
 
 if TYPE_CHECKING:
     from ems.server import Server
@@ -48,52 +47,27 @@ ID_BYTES = 16
 """Random bytes of a session id, written as twice as many hexadecimal digits: ffmpeg has room for 63."""
 
 
-@implementer(ITransport, IConsumer)
-class Tunnel:
-    """The transport of one session. What is written waits in it until the client's next request.
+class Tunnel(WaitingTransport):
+    """The transport of one session: what is written waits for the client's next request.
 
-    A push producer is paused when more than `high_water` bytes wait, and resumed when they have been fetched: a client that
-    stops asking costs that much, and what was in flight, until `SILENCE_SECONDS` have passed.
+    A client that stops asking costs `high_water` bytes, and what was in flight, until `SILENCE_SECONDS` have passed.
     """
 
     SILENCE_SECONDS = 10
-    """Without a request after which a session is over; Flash Player asks at least every half second."""
-
-    MAX_CONTROL_BYTES = 16 << 20
-    """Above `high_water`, for what does not wait to be asked for: answers to calls, and one whole batch of frames."""
+    """Without a request after which a session is over; real clients ask several times a second."""
 
     SLICE_BYTES = 16 << 10
     """Of a request that the protocol gets at once, so that its answers are counted before it can ask for more."""
 
     def __init__(self, clock: IReactorTime, host: IAddress, peer: IAddress, high_water: int, ended: Callable[[], None]) -> None:
-        self.disconnecting = False
-        self.connected = True
-        self._clock = clock
-        self._host = host
-        self._peer = peer
-        self._high_water = high_water
-        self._ended = ended
-        self._protocol: Any = None
-        self._producer: Any = None
-        self._paused = False
-        self._waiting: list[bytes] = []
-        self._size = 0
+        super().__init__(clock, host, peer, high_water)
+        self._forget = ended
         self._quiet = 0
         self._heard = clock.seconds()
-
-    @property
-    def waiting_bytes(self) -> int:
-        """How much waits to be fetched."""
-        return self._size
 
     def silent(self, now: float) -> bool:
         """True when the client has not asked for so long that it will not come again."""
         return now - self._heard >= self.SILENCE_SECONDS
-
-    def attach(self, protocol: Any) -> None:
-        """Connect the protocol that talks to this session's client."""
-        self._protocol = protocol
-        protocol.makeConnection(self)
 
     def exchange(self, data: bytes) -> bytes:
         """Carry out one request: the protocol receives `data`; the reply is the polling byte and all that waits."""
@@ -101,94 +75,24 @@ class Tunnel:
         for start in range(0, len(data), self.SLICE_BYTES):
             if self.disconnecting:
                 break
-            self._protocol.dataReceived(data[start : start + self.SLICE_BYTES])
-        reply = self._fetch()
+            self.protocol.dataReceived(data[start : start + self.SLICE_BYTES])
+        reply = self.fetch()
         self._quiet = 0 if data or reply else self._quiet + 1
         step = min(self._quiet // QUIET_REQUESTS, len(POLLING) - 1)
         return bytes((POLLING[step],)) + reply
 
-    def write(self, data: bytes) -> None:
-        if not self.connected or not data:
-            return
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size > self._high_water + self.MAX_CONTROL_BYTES:
-            self.abortConnection()
-        elif self._size > self._high_water and self._producer is not None and not self._paused:
-            self._paused = True
-            self._producer.pauseProducing()
+    def changed(self) -> None:
+        if self.finished:
+            self.end(ConnectionDone())
 
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        self.write(b"".join(data))
-
-    def getHost(self) -> IAddress:
-        return self._host
-
-    def getPeer(self) -> IAddress:
-        return self._peer
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take a push producer; there is no moment at which a pull producer could be asked."""
-        if self._producer is not None or not streaming:
-            raise RuntimeError("one producer, and it has to push")
-        self._producer = producer
-
-    def unregisterProducer(self) -> None:
-        self._producer = None
-        self._paused = False
-        self._end_when_empty()
-
-    def loseConnection(self) -> None:
-        """End when the client has fetched what waits."""
-        self.disconnecting = True
-        self._end_when_empty()
-
-    def abortConnection(self) -> None:
-        """End now; what waits is lost."""
-        self._drop(ConnectionAborted())
-
-    def hang_up(self) -> None:
-        """The client ends the session; it does not want what waits."""
-        self._drop(ConnectionDone())
-
-    def _fetch(self) -> bytes:
-        data = b"".join(self._waiting)
-        self._waiting.clear()
-        self._size = 0
-        self._end_when_empty()
-        if self._paused:
-            self._paused = False
-            self._producer.resumeProducing()
-        return data
-
-    def _drop(self, reason: Exception) -> None:
-        self.disconnecting = True
-        self._waiting.clear()
-        self._size = 0
-        self._end(reason)
-
-    def _end_when_empty(self) -> None:
-        if self.disconnecting and not self._waiting and self._producer is None:
-            self._end(ConnectionDone())
-
-    def _end(self, reason: Exception) -> None:
-        """The session's id means nothing from here on; the protocol learns of it in the reactor's next turn, as with a socket."""
-        if self.connected:
-            self.connected = False
-            self._ended()
-            self._clock.callLater(0, self._lost, Failure(reason))
-
-    def _lost(self, reason: Failure) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.stopProducing()
-        self._protocol.connectionLost(reason)
+    def ended(self) -> None:
+        self._forget()
 
 
 class TunnelledConnection(RtmpConnection):
     """A client that talks RTMP through HTTP."""
 
-    transport: Tunnel  # type: ignore[assignment]
+    transport: Tunnel
 
     def tick(self, now: float) -> None:
         if self.transport.silent(now):

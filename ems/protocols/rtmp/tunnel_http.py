@@ -1,4 +1,4 @@
-"""RTMP through HTTP (RTMPT), the server's HTTP side: connections that carry the requests of sessions (`ems.protocols.rtmp.tunnel`).
+"""RTMP through HTTP (RTMPT), the server's HTTP side: connections that carry the requests of `ems.protocols.rtmp.tunnel`.
 
 HTTP/1.1 (RFC 9112) is twisted.web's. What is added are bounds: for a client that sends slowly, for one large body and for all
 bodies together. A request is answered at once when it is complete, so a connection never has two under way.
@@ -8,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -56,8 +57,8 @@ class Bodies:
 class TunnelRequest(Request):
     """One request; its body is kept in memory."""
 
-    def __init__(self, carrier: "TunnelCarrier", *arguments: Any) -> None:
-        super().__init__(*arguments, parsePOSTFormSubmission=False)
+    def __init__(self, carrier: "TunnelCarrier", channel: HTTPChannel, queued: object) -> None:
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
         self._carrier = carrier
         self._body_size = 0
         self._is_cut = False
@@ -81,7 +82,7 @@ class TunnelRequest(Request):
         self._carrier.bodies.drop(self)
         if self._is_cut:
             return
-        status, body = self._carrier.answer(self.method, self.path, self.content.read())
+        status, body = self._carrier.answer(self.method, self.path, self.content.read() if self.content else b"")
         self.setResponseCode(status)
         self.setHeader(b"Server", self._carrier.server_name)
         self.setHeader(b"Date", datetimeToString())
@@ -90,6 +91,10 @@ class TunnelRequest(Request):
         self.setHeader(b"Content-Length", b"%d" % len(body))
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.setHeader(b"Allow", b"POST")
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            # Asking again then costs a connection, of which there are only so many.
+            self.setHeader(b"Connection", b"close")
+            self.channel.persistent = False
         self.write(body)
         self.finish()
 
@@ -133,7 +138,7 @@ class TunnelCarrier(Connection):
         self.server_name = server.version.user_agent.encode("ascii")
         self._tunnels = tunnels
         self._channel = TunnelChannel()
-        self._channel.requestFactory = partial(TunnelRequest, self)
+        self._channel.requestFactory = partial(TunnelRequest, self)  # type: ignore[assignment]
         self._age = 0
 
     def opened(self) -> None:
@@ -177,7 +182,7 @@ class TunnelCarrier(Connection):
         if tunnel is None or command not in (b"send", b"idle", b"close"):
             return HTTPStatus.NOT_FOUND, b""
         if command == b"close":
-            tunnel.hang_up()
+            tunnel.end(ConnectionDone())
             return HTTPStatus.OK, b"\0"
         return HTTPStatus.OK, tunnel.exchange(body if command == b"send" else b"")
 

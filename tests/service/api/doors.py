@@ -14,10 +14,12 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
+from ems.access import guard
 from ems.api.doors import AsciiDoor, HttpDoor, JsonDoor
 from ems.api.request import parse_request
 from ems.config import AcceptorConfig, Application, Config
 from ems.interfaces import IAcceptorProtocol
+from ems.jobs.service import JobService
 from ems.media.track import Codec, Kind, Track
 from ems.net.acceptor import Acceptors
 from ems.net.connection import Connection
@@ -131,7 +133,11 @@ def make_bench() -> Bench:
         acceptor_protocols={protocol.protocol: protocol for protocol in protocols},
         shut_down=lambda reason: None,
     )
+    for part in guard(server):
+        part.startService()
     server.acceptors = Acceptors(server, clock)
+    server.jobs = JobService(server, pullers={}, pushers={})
+    server.jobs.startService()
     bench = Bench(server)
     server.log.set_level = bench.log_levels.append  # type: ignore[method-assign]
     server.shut_down = bench.shut_downs.append
@@ -139,9 +145,9 @@ def make_bench() -> Bench:
 
 
 async def until(condition: Callable[[], object], what: str = "a condition") -> None:
-    """Return as soon as it holds; AssertionError when it does not within ten seconds."""
+    """Return as soon as it holds; AssertionError when it does not within half a minute."""
     clock = cast(Any, reactor)
-    deadline = clock.seconds() + 10
+    deadline = clock.seconds() + 30
     while not condition():
         assert clock.seconds() < deadline, f"waited for {what}"
         await deferLater(clock, 0.002)

@@ -85,7 +85,10 @@ async def test_the_command_id_comes_back(tell: Ask) -> None:
         ("createService ip=127.0.0.1 port=19351 protocol=foo", "Invalid protocol"),
         ("createService ip=127.0.0.1 port=0 protocol=inboundRtmp", "Syntax error. Parameter port is invalid. Range: 1 - 65535"),
         ("shutdownServer other=1", "Syntax error. Parameter key is invalid"),
-        ("pullStream uri=rtsp://192.0.2.40/cam/7", "not implemented in this version"),
+        (
+            "pullStream uri=rtsp://192.0.2.40/cam/7",
+            "Unable to pull requested stream: the scheme rtsp is not known here; these are: none",
+        ),
         ("uploadMedia port=1", "Syntax error. Parameter targetFolder is invalid"),
     ],
 )
@@ -99,7 +102,7 @@ async def test_mistakes_are_told(ask: Ask, line: str, description: str) -> None:
 async def test_a_comma_makes_a_list(tell: Ask) -> None:
     """An address with a comma needs an escape on a request line."""
     assert await tell("pullStream uri=rtsp://192.0.2.40/a,b") == failed("Syntax error. Parameter uri is invalid")
-    assert await tell("pullStream uri=rtsp://192.0.2.40/a\\,b") == failed("not implemented in this version")
+    assert (await tell("pullStream uri=rtsp://192.0.2.40/a\\,b"))["description"].startswith("Unable to pull requested stream")
 
 
 @ensureDeferred
@@ -197,7 +200,7 @@ async def test_every_key_is_in_the_reference(bench: Bench, tell: Ask) -> None:
         assert set(stream) <= set(OBJECTS["stream"])
         assert set(stream["audio"]) < set(stream["video"]) == set(OBJECTS["track"])
     [connection] = (await tell("listConnections"))["data"]
-    assert set(connection) == set(OBJECTS["connection"])
+    assert set(connection) <= set(OBJECTS["connection"])
     assert set(connection["carrier"]) == set(OBJECTS["carrier"])
     assert all(set(layer) <= set(OBJECTS["layer"]) for layer in connection["stack"])
     assert all(set(service) <= set(OBJECTS["service"]) for service in (await tell("listServices"))["data"])

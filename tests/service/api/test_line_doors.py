@@ -207,7 +207,8 @@ async def test_a_caller_that_does_not_read(bench: Bench, slow: Slow) -> None:
     other.send(b"version\n")
     await other.comes(END)
     caller.transport.resumeProducing()
-    await until(lambda: caller.received.count(END) == 40)
+    await until(lambda: not connection._stalled and len(caller.received) == connection.bytes_sent)
+    assert caller.received.count(END) == 40
 
 
 def test_nothing_more_is_read_while_replies_wait() -> None:

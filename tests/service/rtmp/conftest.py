@@ -3,9 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, globalLogBeginner
 
 from tests.conversation import MemoryWorld
+
+
+@pytest.fixture(scope="session", autouse=True)
+def log_has_begun() -> None:
+    """Until it begins, Twisted keeps every event, and with it every connection that has said something."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
 @pytest.fixture

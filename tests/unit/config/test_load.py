@@ -124,7 +124,6 @@ def test_the_text_of_the_error_has_a_line_for_each_problem() -> None:
         ({"acceptors": [rtmp(protocol=None)]}, "acceptors[1].protocol: is missing"),
         ({"acceptors": [rtmp(sslKey="k")]}, "acceptors[1].sslCert: is missing"),
         ({"acceptors": [rtmp(sslCert="c")]}, "acceptors[1].sslKey: is missing"),
-        ({"acceptors": [rtmp(sslKey="k", sslCert="c")]}, 'acceptors[1].sslKey: no such file: "k"'),
         ({"acceptors": [rtmp(multicast={"ttl": 0})]}, "acceptors[1].multicast.ip: is missing"),
         ({"acceptors": rtmp()}, "acceptors: expected a list of tables, got a table with names"),
         ({"authentication": {"rtmp": {"type": "digest", "usersFile": "u"}}}, 'rtmp.type: expected "adobe", got "digest"'),
@@ -204,6 +203,15 @@ def test_rtmp_with_a_certificate_is_rtmps(tmp_path: Path) -> None:
     values = table(acceptors=[rtmp(sslKey="k", sslCert="c")])
     (acceptor,) = parse(values, known_protocols=PROTOCOLS, directory=tmp_path).application.acceptors
     assert (acceptor.protocol, acceptor.tls) == ("inboundRtmps", True)
+
+
+def test_a_missing_certificate_costs_its_acceptor_alone(tmp_path: Path) -> None:
+    """Without its files an RTMPS door is left out with a warning, and all others open."""
+    values = table(acceptors=[rtmp(port=4443, sslKey="k", sslCert="c"), rtmp()])
+    config = parse(values, directory=tmp_path)
+    assert [acceptor.port for acceptor in config.application.acceptors] == [1935]
+    warning = 'config.lua: applications[1].acceptors[1].sslKey: no such file: "k"; the acceptor is skipped'
+    assert config.warnings == (warning,)
 
 
 def test_an_optional_acceptor_waits_for_its_certificate(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ems.config import load_config, prepare_runtime
 from ems.config.runtime import FOLDERS, packaged
 
 REPOSITORY = Path(__file__).parents[3]
-PROTOCOLS = ("inboundRtmp", "inboundJsonCli", "inboundAsciiCli", "inboundHttpJsonCli")
+PROTOCOLS = ("inboundRtmp", "inboundRtmps", "inboundRtmpt", "inboundJsonCli", "inboundAsciiCli", "inboundHttpJsonCli")
 
 
 @pytest.fixture
@@ -36,15 +36,19 @@ def test_a_fresh_directory_gets_everything_a_server_needs(tmp_path: Path) -> Non
     assert sorted(path.name for path in runtime.directory.iterdir()) == sorted(FOLDERS)
     assert "later version" in (runtime.directory / "webroot/index.html").read_text()
     config = load_config(runtime.config_file, known_protocols=PROTOCOLS, directory=runtime.directory)
-    assert (config.warnings, config.notes) == ((), ())
+    assert config.warnings == ()
+    assert config.notes == (
+        'config.lua: applications[1].acceptors[3]: inboundRtmps on port 4443 is off: there is no "config/server.key"',
+    )
 
 
 def test_the_stock_configuration_opens_the_doors_of_this_version(tmp_path: Path) -> None:
-    """RTMP is open to everyone, the API to this machine only."""
+    """RTMP is open to everyone, the API to this machine only; RTMPS waits for a certificate."""
     runtime = prepare_runtime(tmp_path)
     application = load_config(runtime.config_file, known_protocols=PROTOCOLS, directory=tmp_path).application
     assert [(door.ip, door.port, door.protocol, door.use_length_padding) for door in application.acceptors] == [
         ("0.0.0.0", 1935, "inboundRtmp", False),
+        ("0.0.0.0", 8080, "inboundRtmpt", False),
         ("127.0.0.1", 1112, "inboundJsonCli", True),
         ("127.0.0.1", 1222, "inboundAsciiCli", False),
         ("127.0.0.1", 7777, "inboundHttpJsonCli", False),

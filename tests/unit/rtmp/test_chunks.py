@@ -59,7 +59,9 @@ def test_any_legal_interleaving_cut_anywhere_gives_the_same_messages(seed: int) 
     a_id, b_id = r.choice(((6, 4), (70, 4), (6, 319), (65599, 320)))
     repeat = r.random() < 0.8
     for _ in range(r.randrange(1, 8)):
-        a = Message(9, 1, r.choice((0, 5, 0xFFFFFE, 0xFFFFFF, 0x1000000)), r.randbytes(r.choice((0, 1, 127, 128, 129, 700, 5000))))
+        a = Message(
+            9, 1, r.choice((0, 5, 0xFFFFFE, 0xFFFFFF, 0x1000000)), r.randbytes(r.choice((0, 1, 127, 128, 129, 700, 5000)))
+        )
         b = Message(8, 1, r.choice((3, 0xFFFFFF)), r.randbytes(r.choice((1, 300, 1000))))
         queues = [
             (a, chunks_of(a_id, a, size, repeat_extended=repeat)),

@@ -13,6 +13,7 @@ from ems.protocols.rtmp.handshake import (
     FULL_SERVER_KEY,
     PACKET_SIZE,
     SERVER_KEY,
+    ClientHandshake,
     ServerHandshake,
     find_digest,
     signed_packet,
@@ -76,3 +77,34 @@ def test_a_client_of_all_ones_is_served_plainly() -> None:
     """C1 full of 0xFF is no digest, and no reason to fail."""
     c1 = b"\xff" * PACKET_SIZE
     assert shake(c1)[1] == c1
+
+
+@pytest.mark.parametrize("step", [1, 700, 10_000])
+def test_our_client_and_our_server_verify_each_other(step: int) -> None:
+    """As a client we send a digest that a strict server takes, and find the server's; what follows is kept."""
+    client, server = ClientHandshake(), ServerHandshake(validate=True)
+    reply, _ = server.receive(client.hello)
+    sent, rest = b"", b""
+    wire = reply + b"and more"
+    for at in range(0, len(wire), step):
+        more, behind = client.receive(wire[at : at + step]) if not client.done else (b"", wire[at : at + step])
+        sent, rest = sent + more, rest + behind
+    assert rest == b"and more"
+    position = handshake.digest_position(reply[1:], 0) if find_digest(reply[1 : PACKET_SIZE + 1], SERVER_KEY) else 0
+    key = hmac.digest(handshake.FULL_CLIENT_KEY, reply[1 + position : 1 + position + DIGEST_SIZE], "sha256")
+    assert sent[-DIGEST_SIZE:] == hmac.digest(key, sent[:-DIGEST_SIZE], "sha256")
+    assert server.receive(sent) == (b"", b"")
+    assert server.done
+
+
+def test_our_client_takes_a_plain_server() -> None:
+    """A server without digests gets its S1 back."""
+    s1 = bytes(PACKET_SIZE)
+    client = ClientHandshake()
+    assert client.receive(b"\3" + s1 + bytes(PACKET_SIZE)) == (s1, b"")
+
+
+def test_our_client_refuses_what_is_no_rtmp_server() -> None:
+    """A web server at the other end is recognised by its first byte."""
+    with pytest.raises(RemoteProtocolError, match="version 72"):
+        ClientHandshake().receive(b"HTTP/1.1 400 Bad Request")

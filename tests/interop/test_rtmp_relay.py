@@ -1,0 +1,252 @@
+"""Pulls from and pushes to other people's servers: what goes in there comes out here, and the other way round."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import clips
+from tests.interop import libav
+from tests.interop.clients import play_with_ffmpeg, play_with_rtmpdump
+from tests.interop.packets import decoder_complaints, read_packets, run_in, sync_error
+from tests.interop.peers import (
+    SOURCES,
+    MakeSource,
+    Nginx,
+    StayingPlayer,
+    has_nginx,
+    publish,
+    receive_with_ffmpeg,
+    serve_with_ffmpeg,
+)
+from tests.processes import Children, free_port, wait_until
+from tests.server import EmsServer
+
+SECONDS = 5
+"""How long each recording is."""
+
+MAX_SYNC_ERROR = 0.040
+"""Seconds between picture and sound that nobody notices (EBU R 37)."""
+
+FLAPS = 6
+"""How often a source is killed here; `bench.flap_pull` does it 50 times."""
+
+MAX_RETURN = 3.0
+"""Seconds from a source's return until its players see it again."""
+
+
+@pytest.fixture
+def nginx(children: Children, tmp_path: Path) -> Nginx:
+    """nginx with its RTMP module."""
+    if not has_nginx():
+        pytest.skip("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
+    started = Nginx(children, _folder(tmp_path, "nginx"))
+    started.start()
+    return started
+
+
+@pytest.fixture
+def sent() -> Path:
+    """What is sent: with B-frames, whose composition times have to arrive, too."""
+    return clips.clip("h264_bframes_aac")
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
+
+
+def _assert_arrived(recording: Path, clip: Path, seconds: float) -> None:
+    """The recording is an unbroken run of the clip's frames, in step and decodable."""
+    received, original = read_packets(recording), read_packets(clip)
+    assert len(received["video"]) > (seconds - 2) * clips.FRAME_RATE
+    for kind in ("video", "audio"):
+        run_in(received[kind], original[kind])
+    assert abs(sync_error(received, original)) < MAX_SYNC_ERROR
+    assert not decoder_complaints(recording)
+
+
+def _job(server: EmsServer, kind: str) -> dict[str, object]:
+    """The only job of a kind, with the keys of its status and its present state."""
+    (job,) = server.api("listConfig")[kind]
+    return {**job, **job["status"], **job["status"]["current"]}
+
+
+def _wait_for_state(server: EmsServer, kind: str, state: str, timeout: float = 10) -> dict[str, object]:
+    wait_until(lambda: _job(server, kind)["description"] == state, f"the {kind} to be {state}", timeout)
+    return _job(server, kind)
+
+
+def test_pull_from_nginx(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path, tmp_path: Path) -> None:
+    """R-009, R-010: a stream of nginx plays here within 3 s, frame for frame, under the name that I gave it and no other."""
+    publish(children, sent, nginx.url("source"))
+    began = time.monotonic()
+    ems_server.api("pullStream", uri=nginx.url("source"), localStreamName="mine")
+    ems_server.wait_for_stream("mine")
+    assert time.monotonic() - began < MAX_RETURN
+    assert ems_server.stream_names() == {"mine"}
+    playback = play_with_rtmpdump(children, ems_server.rtmp("mine"), tmp_path, SECONDS)()
+    assert playback.recording is not None
+    _assert_arrived(playback.recording, sent, SECONDS)
+
+
+def test_pull_from_ffmpeg(ems_server: EmsServer, children: Children, sent: Path, tmp_path: Path) -> None:
+    """A stream of an ffmpeg that listens plays here, frame for frame."""
+    port = free_port()
+    source = serve_with_ffmpeg(children, sent, port)
+    ems_server.api("pullStream", uri=f"rtmp://127.0.0.1:{port}/live/source", localStreamName="mine")
+    ems_server.wait_for_stream("mine")
+    playback = play_with_ffmpeg(children, ems_server.rtmp("mine"), tmp_path, SECONDS)()
+    assert playback.recording is not None
+    _assert_arrived(playback.recording, sent, SECONDS)
+    assert source.running, source.output
+
+
+def test_push_to_nginx(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path, tmp_path: Path) -> None:
+    """R-024: a stream that is published here plays from nginx under the name that I gave it there."""
+    ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine", targetStreamName="theirs")
+    assert _job(ems_server, "push")["description"] == "Waiting for stream"
+    publish(children, sent, ems_server.rtmp("mine"))
+    _wait_for_state(ems_server, "push", "Streaming")
+    playback = play_with_rtmpdump(children, nginx.url("theirs"), tmp_path, SECONDS)()
+    assert playback.recording is not None
+    _assert_arrived(playback.recording, sent, SECONDS)
+    assert _job(ems_server, "push")["attempts"] == 1
+
+
+def test_push_to_ffmpeg(ems_server: EmsServer, children: Children, sent: Path, tmp_path: Path) -> None:
+    """A stream that is published here is recorded by an ffmpeg that listens, frame for frame."""
+    publish(children, sent, ems_server.rtmp("mine"))
+    ems_server.wait_for_stream("mine")
+    port, recording = free_port(), tmp_path / "received.flv"
+    target = receive_with_ffmpeg(children, recording, port)
+    answer = ems_server.api("pushStream", uri=f"rtmp://127.0.0.1:{port}/live", localStreamName="mine", targetStreamName="target")
+    _wait_for_state(ems_server, "push", "Streaming")
+    wait_until(lambda: len(_frames(recording)) > SECONDS * clips.FRAME_RATE, f"{SECONDS} s of video", 20)
+    ems_server.api("removeConfig", id=str(answer["configId"]))
+    assert target.wait(10) == 0, target.output
+    _assert_arrived(recording, sent, SECONDS)
+
+
+def _frames(recording: Path) -> list[object]:
+    if not recording.exists():
+        return []
+    read_packets.cache_clear()
+    return [*read_packets(recording)["video"]]
+
+
+def test_a_pull_says_who_it_is(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path) -> None:
+    """Application, stream name with its query, tcUrl, pageUrl, swfUrl and flashVer arrive at the source as I gave them."""
+    publish(children, sent, nginx.url("source"))
+    told = {"tcUrl": "rtmp://example.com/live", "pageUrl": "http://example.com/page", "swfUrl": "http://example.com/a.swf"}
+    uri = nginx.url("source") + "?token=7"
+    answer = ems_server.api("pullStream", uri=uri, localStreamName="mine", emulateUserAgent="FMLE", **told)
+    ems_server.wait_for_stream("mine")
+    ems_server.api("removeConfig", id=str(answer["configId"]))
+    wait_until(lambda: nginx.sessions("PLAY"), "nginx to log the session")
+    (session,) = nginx.sessions("PLAY")
+    assert (session.app, session.name, session.args) == ("live", "source", "token=7")
+    assert (session.tcurl, session.pageurl, session.swfurl) == tuple(told.values())
+    assert session.flashver == "FMLE/3.0 (compatible; FMSc/1.0)"
+
+
+def test_a_push_says_who_it_is(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path) -> None:
+    """Without being told otherwise, a push gives its target's address as tcUrl and swfUrl, and the server's own name."""
+    publish(children, sent, ems_server.rtmp("mine"))
+    answer = ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine")
+    _wait_for_state(ems_server, "push", "Streaming")
+    ems_server.api("removeConfig", id=str(answer["configId"]))
+    wait_until(lambda: nginx.sessions("PUBLISH"), "nginx to log the session")
+    (session,) = nginx.sessions("PUBLISH")
+    address = nginx.url("").rstrip("/")
+    assert (session.app, session.name, session.tcurl, session.swfurl) == ("live", "mine", address, address)
+    assert session.flashver.startswith("EMS/")
+
+
+@pytest.mark.parametrize("sends", [True, False], ids=["large chunks", "chunks of 128"])
+@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
+def test_a_push_as_the_target_needs_it(
+    ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path, tmp_path: Path, sends: bool, absolute: bool
+) -> None:
+    """With and without a request for larger chunks, and with absolute timestamps or not, the same frames arrive."""
+    publish(children, sent, ems_server.rtmp("mine"))
+    options = {"sendChunkSizeRequest": str(int(sends)), "rtmpAbsoluteTimestamps": str(int(absolute))}
+    ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine", **options)
+    _wait_for_state(ems_server, "push", "Streaming")
+    playback = play_with_rtmpdump(children, nginx.url("mine"), tmp_path, 3)()
+    assert playback.recording is not None
+    _assert_arrived(playback.recording, sent, 3)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "codecs"),
+    [(("libx265", "aac"), {"hevc", "aac"}), (("libx264", "libopus"), {"h264", "opus"})],
+    ids=["hevc", "opus"],
+)
+def test_newer_codecs_pass_from_server_to_server(
+    ems_server: EmsServer, children: Children, tmp_path: Path, encoders: tuple[str, str], codecs: set[str]
+) -> None:
+    """HEVC and Opus come through a pull by, and through a push to, a second server, and decode there."""
+    other = EmsServer(children, _folder(tmp_path, "other"))
+    with libav.Publisher(ems_server.rtmp("enhanced"), *encoders):
+        ems_server.wait_for_stream("enhanced")
+        other.api("pullStream", uri=ems_server.rtmp("enhanced"), localStreamName="pulled")
+        target = other.rtmp("").rstrip("/")
+        ems_server.api("pushStream", uri=target, localStreamName="enhanced", targetStreamName="pushed")
+        for name in ("pulled", "pushed"):
+            other.wait_for_stream(name)
+            counts = libav.play(other.rtmp(name))
+            assert set(counts) == codecs
+            assert min(counts.values()) > 10
+    other.stop()
+
+
+def test_a_push_logs_in(ems_server: EmsServer, children: Children, sent: Path, tmp_path: Path) -> None:
+    """A push with user and password in its address publishes at a server that asks for them; with a wrong one it does not."""
+    guarded = _guarded(children, tmp_path)
+    publish(children, sent, ems_server.rtmp("mine"))
+    target = guarded.rtmp("").rstrip("/").replace("://", "://alice:p%40ss%3Aword@")
+    ems_server.api("pushStream", uri=target, localStreamName="mine")
+    guarded.wait_for_stream("mine")
+    wrong = target.replace("p%40ss", "other")
+    ems_server.api("pushStream", uri=wrong, localStreamName="mine", targetStreamName="second")
+    wait_until(lambda: "authfailed" in ems_server.output, "the refusal")
+    assert guarded.stream_names() == {"mine"}
+    assert "p@ss" not in ems_server.output + guarded.output
+    guarded.stop()
+
+
+def _guarded(children: Children, tmp_path: Path) -> EmsServer:
+    folder = _folder(tmp_path, "guarded")
+    _folder(folder, "config")
+    (folder / "config/users.lua").write_text('users = { alice = "p@ss:word" }')
+    settings = (
+        'authentication = { rtmp = { type = "adobe", usersFile = "config/users.lua" } },authPersistenceFile = "config/auth.xml",'
+    )
+    server = EmsServer(children, folder, settings)
+    server.api("setAuthentication", enabled="1")
+    return server
+
+
+@pytest.mark.parametrize("make_source", SOURCES.values(), ids=SOURCES)
+def test_a_source_that_dies_and_returns(
+    ems_server: EmsServer, children: Children, sent: Path, tmp_path: Path, make_source: MakeSource
+) -> None:
+    """However often a source is killed: its players stay, and have a picture within 3 s of its return; name and job stay, too."""
+    source = make_source(children, sent, _folder(tmp_path, "source"))
+    source.start()
+    answer = ems_server.api("pullStream", uri=source.url, localStreamName="mine")
+    ems_server.wait_for_stream("mine")
+    with StayingPlayer(ems_server.rtmp("mine")) as player:
+        player.picture_after(time.monotonic(), timeout=10)
+        for flap in range(1, FLAPS + 1):
+            source.kill()
+            wait_until(lambda: ems_server.stream_names() == set(), "the stream to end")
+            source.start()
+            returned = time.monotonic()
+            player.picture_after(returned, timeout=MAX_RETURN)
+            job = _job(ems_server, "pull")
+            assert (job["configId"], job["description"], job["successes"]) == (answer["configId"], "Streaming", flap + 1)
+            assert ems_server.stream_names() == {"mine"}
+    assert ems_server.output.count("stream 'mine' ended") == FLAPS
