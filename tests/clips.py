@@ -11,7 +11,10 @@ from pathlib import Path
 
 CACHE = Path(__file__).parent.parent / ".cache" / "clips"
 
-SECONDS = 30
+PLAY_SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "10"))
+"""How long players play in the RTMP tests: set to 600, they are the ten-minute check."""
+
+SECONDS = PLAY_SECONDS + 20
 FRAME_RATE = 25
 
 _PICTURE = (
@@ -47,6 +50,6 @@ def clip(kind: str) -> Path:
         command = f"ffmpeg -nostdin -v error -y -f lavfi -i @ -f lavfi -i @ {options} @".split()
         names = iter((_PICTURE, _SOUND, str(unfinished)))
         words = [next(names) if word == "@" else word for word in command]
-        subprocess.run(words, check=True, timeout=120, env={**os.environ, "SVT_LOG": "1"})
+        subprocess.run(words, check=True, timeout=900, env={**os.environ, "SVT_LOG": "1"})
         unfinished.replace(path)
     return path

@@ -297,11 +297,11 @@ class RtmpClient:
 
 
 class MemoryWorld:
-    """A server and its clients on one `Clock`, without sockets."""
+    """A server and its clients on one `Clock`, without sockets. `plugins` are the server's pullers and pushers."""
 
-    def __init__(self, application: Application = APPLICATION) -> None:
-        self.clock = Clock()
-        self.server = testing_server(self.clock, application)
+    def __init__(self, application: Application = APPLICATION, clock: Clock | None = None, **plugins: Any) -> None:
+        self.clock = clock or Clock()
+        self.server = testing_server(self.clock, application, **plugins)
         self.peers: list[MemoryPeer] = []
         self._clients: list[RtmpClient] = []
 

@@ -77,6 +77,10 @@ class EmsServer:
         """Return when a stream of that name has come in."""
         wait_until(lambda: name in self.stream_names(), f"the stream {name}")
 
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._child.stop(signal.SIGKILL)
+
     def stop(self) -> None:
         """Stop it as a user would; AssertionError when that is not clean or anything went wrong before."""
         assert self._child.running, f"the server ended by itself:\n{self.output}"

@@ -7,7 +7,6 @@ one is written for all who wait. A folder that cannot be written is told in the 
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +34,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.tmp")
+    # What a kill has left behind goes now; a link that somebody put there is not followed.
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     try:
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, path.stat().st_mode & 0o777 if path.exists() else PRIVATE)

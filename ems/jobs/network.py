@@ -123,7 +123,7 @@ class NetworkJob(Job, ABC):
 
     def _go_on(self) -> None:
         """Decide when to try again."""
-        self._begin_in(self._pauses.next())
+        self._begin_in(self._pauses.next(self._service.now))
 
     def _begin_in(self, seconds: float) -> None:
         self._cancel_next()

@@ -24,6 +24,7 @@ class PushJob(NetworkJob):
     def stream_came(self) -> None:
         """Some stream is here: begin if it is the one, at the earliest a second after the last attempt began."""
         if self.status.current.state is State.WAITING and self._source is not None:
+            self._pauses.reset()
             self._begin_in(max(0.0, self._began + FIRST - self._service.now))
 
     def stream_left(self) -> None:

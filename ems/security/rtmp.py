@@ -24,7 +24,7 @@ from ems.errors import CommandError
 from ems.security import adobe
 from ems.security.adobe import Credentials, read_credentials
 from ems.security.attempts import Challenges, Throttle
-from ems.security.users import MAX_NAME, UsersFile, same
+from ems.security.users import MAX_NAME, Password, UsersFile, same
 
 ENCODERS = ("fmle/", "wirecast/")
 """How the flashVer of a publishing program begins, in lower case."""
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 class RtmpGate(Service):
     """RTMP authentication: the switch that ``auth.xml`` keeps, the users, and the verdict on each client.
 
-    Without `settings`, the table ``authentication.rtmp`` of the configuration, nobody is ever asked.
+    Without `settings`, the table ``authentication.rtmp`` of the configuration, and the `users` it names, nobody is ever asked.
     """
 
     name = "rtmp-authentication"
@@ -67,7 +67,7 @@ class RtmpGate(Service):
     @property
     def closed(self) -> bool:
         """True when publishers have to log in."""
-        return self._on and self._settings is not None
+        return self._on and self._settings is not None and self._users is not None
 
     def startService(self) -> None:
         """Read the switch; a missing auth.xml is off, one that cannot be read leaves publishers outside."""
@@ -122,14 +122,17 @@ class RtmpGate(Service):
 
     def _salt(self, user: str) -> str:
         """The user's salt; one that is as constant for users that do not exist, so that nobody can tell which do."""
-        return self._stored_salt(user) or adobe.salt_for(user, self._secret)
-
-    def _stored_salt(self, user: str) -> str:
         try:
-            password = self._users.current().passwords.get(user) if self._users is not None else None
+            password = self._password(user)
         except ConfigError:
-            return ""
-        return password.salt if password is not None else ""
+            password = None
+        stored = password.salt if password is not None else ""
+        return stored or adobe.salt_for(user, self._secret)
+
+    def _password(self, user: str) -> Password | None:
+        """The user's password, None for a user who does not exist. Raises `ConfigError` while the file cannot be used."""
+        assert self._users is not None
+        return self._users.current().passwords.get(user)
 
     def _verify(self, credentials: Credentials, host: str) -> Verdict:
         delay = self.throttle.charge(host)
@@ -149,7 +152,7 @@ class RtmpGate(Service):
         if challenge is None:
             return "it answers no challenge that is open"
         try:
-            password = self._users.current().passwords.get(credentials.user) if self._users is not None else None
+            password = self._password(credentials.user)
         except ConfigError:
             return "the users cannot be read"
         salted = password.salted_with(challenge.salt) if password is not None else ""

@@ -95,7 +95,7 @@ class UsersFile:
     def current(self) -> Users:
         """The users of now. Raises `ConfigError`, whose text quotes nothing of the file, while the file cannot be used.
 
-        It reads on the spot, so that a user who was taken out is out; running such a file takes a millisecond.
+        It reads on the spot, so that a user who was taken out is out; a thousand users take 20 ms.
         """
         stamp = self._stamp_of_file()
         if stamp != self._stamp:

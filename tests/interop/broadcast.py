@@ -14,9 +14,9 @@ MAX_SYNC_ERROR = 0.040
 
 
 class Broadcast:
-    """A publisher sends a clip of a kind with one protocol of the RTMP family, and players play it with the same, for some seconds.
+    """A publisher sends a clip of a kind with one protocol of the RTMP family, and players play it with the same.
 
-    All players begin at once, when the publisher has begun.
+    All players begin at once, when the publisher has begun, and play for some seconds.
     """
 
     def __init__(

@@ -104,7 +104,7 @@ def play_with_rtmp2src(children: Children, url: str, folder: Path, seconds: int)
 
 
 def play_with_rtmpsrc(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:
-    """GStreamer with librtmp."""
+    """GStreamer with librtmp. When it is interrupted it leaves the last tag in its middle."""
     recording = folder / "rtmpsrc.flv"
     child = children.start(
         *_interrupted_after(seconds),
@@ -113,9 +113,18 @@ def play_with_rtmpsrc(children: Children, url: str, folder: Path, seconds: int) 
 
     def finish() -> Playback:
         child.wait(seconds + START_TIME)
+        recording.write_bytes(_whole_tags(recording.read_bytes()))
         return Playback(recording, _lines_with(child.output, "ERROR", "WARN"))
 
     return finish
+
+
+def _whole_tags(flv: bytes) -> bytes:
+    """An FLV file up to its last complete tag (FLV 10.1 §E.3: 13 bytes, then tags of 11 bytes, a body and 4 bytes)."""
+    end = 13
+    while (after := end + 15 + int.from_bytes(flv[end + 1 : end + 4], "big")) <= len(flv):
+        end = after
+    return flv[:end]
 
 
 def play_with_vlc(children: Children, url: str, folder: Path, seconds: int) -> Callable[[], Playback]:

@@ -19,7 +19,7 @@ class Packet:
 def read_packets(path: Path) -> dict[str, list[Packet]]:
     """The packets of the first video and of the first audio stream, in file order, under ``video`` and ``audio``."""
     command = "ffprobe -v quiet -of json -show_packets -show_data_hash md5 -show_entries packet=codec_type,pts_time,data_hash"
-    answer = subprocess.run([*command.split(), str(path)], capture_output=True, timeout=60, check=False)
+    answer = subprocess.run([*command.split(), str(path)], capture_output=True, timeout=600, check=False)
     packets: dict[str, list[Packet]] = {"video": [], "audio": []}
     for packet in json.loads(answer.stdout or "{}").get("packets", []):
         # A frame that was cut off at the end of a recording has no time.
@@ -31,7 +31,7 @@ def read_packets(path: Path) -> dict[str, list[Packet]]:
 def decoder_complaints(path: Path) -> str:
     """What ffmpeg's decoders say of the file; empty when every frame decodes."""
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", str(path), "-f", "null", "-"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False).stderr
 
 
 def run_in(part: list[Packet], whole: list[Packet]) -> int:

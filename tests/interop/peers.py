@@ -3,7 +3,6 @@
 All are started through `tests.processes.Children`, so none outlives its test.
 """
 
-import os
 import shutil
 import signal
 import socket
@@ -196,7 +195,7 @@ class RestartedEms:
         self._server = EmsServer(children, folder)
         self._child: Child | None = None
         self.port = self._server.ports["inboundRtmp"]
-        os.kill(self._server.process_id, signal.SIGKILL)
+        self._server.kill()
 
     def url(self, stream: str) -> str:
         """The RTMP address of a stream."""

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests import clips
 from tests.interop.broadcast import Broadcast
 from tests.interop.clients import PLAYERS, PUBLISHERS
 
-SECONDS = 10
+SECONDS = clips.PLAY_SECONDS
 """How long each player plays. All play at once, so a publisher takes this time once."""
 
 CLIPS = {"ffmpeg": "h264_bframes_aac", "rtmp2sink": "h264_aac", "rtmpsink": "h264_aac"}

@@ -109,3 +109,26 @@ def test_players_need_no_login(guarded: EmsServer, children: Children, tmp_path:
         assert playback.recording is not None
         assert read_packets(playback.recording)["video"]
     source.stop()
+
+
+@pytest.mark.parametrize(("login", "comes"), [(f"alice:{PASSWORD}@", True), ("alice:wrong-one@", False), ("", False)])
+def test_a_push_of_another_server_logs_in(
+    guarded: EmsServer, children: Children, tmp_path: Path, login: str, comes: bool
+) -> None:
+    """EMS pushes to EMS with the user name and password of the address, and not without."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    source = EmsServer(children, folder)
+    camera = ffmpeg(children, source, "cam", None)
+    source.wait_for_stream("cam")
+    target = guarded.rtmp("x").replace("://", f"://{login}").removesuffix("/x")
+    source.api("pushStream", uri=target, localStreamName="cam", targetStreamName="mine", keepAlive="0")
+    if comes:
+        guarded.wait_for_stream("mine")
+    else:
+        wait_until(lambda: "has to log in" in guarded.output or "failed: wrong password" in guarded.output, "the refusal")
+        assert guarded.stream_names() == set()
+    assert "wrong-one" not in source.output
+    assert PASSWORD not in source.output
+    camera.stop()
+    source.stop()

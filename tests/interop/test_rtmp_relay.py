@@ -123,17 +123,11 @@ def test_push_to_ffmpeg(ems_server: EmsServer, children: Children, sent: Path, t
     target = receive_with_ffmpeg(children, recording, port)
     answer = ems_server.api("pushStream", uri=f"rtmp://127.0.0.1:{port}/live", localStreamName="mine", targetStreamName="target")
     _wait_for_state(ems_server, "push", "Streaming")
-    wait_until(lambda: len(_frames(recording)) > SECONDS * clips.FRAME_RATE, f"{SECONDS} s of video", 20)
+    size = sent.stat().st_size * SECONDS // clips.SECONDS
+    wait_until(lambda: recording.exists() and recording.stat().st_size > size, f"{SECONDS} s of video", 20)
     ems_server.api("removeConfig", id=str(answer["configId"]))
     assert target.wait(10) == 0, target.output
     _assert_arrived(recording, sent, SECONDS)
-
-
-def _frames(recording: Path) -> list[object]:
-    if not recording.exists():
-        return []
-    read_packets.cache_clear()
-    return [*read_packets(recording)["video"]]
 
 
 def test_a_pull_says_who_it_is(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path) -> None:
@@ -164,15 +158,10 @@ def test_a_push_says_who_it_is(ems_server: EmsServer, nginx: Nginx, children: Ch
     assert session.flashver.startswith("EMS/")
 
 
-@pytest.mark.parametrize("sends", [True, False], ids=["large chunks", "chunks of 128"])
-@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
-def test_a_push_as_the_target_needs_it(
-    ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path, tmp_path: Path, sends: bool, absolute: bool
-) -> None:
-    """With and without a request for larger chunks, and with absolute timestamps or not, the same frames arrive."""
+def test_a_push_in_small_chunks(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path, tmp_path: Path) -> None:
+    """To a server that must not be asked for larger chunks the same frames go in chunks of 128 bytes."""
     publish(children, sent, ems_server.rtmp("mine"))
-    options = {"sendChunkSizeRequest": str(int(sends)), "rtmpAbsoluteTimestamps": str(int(absolute))}
-    ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine", **options)
+    ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine", sendChunkSizeRequest="0")
     _wait_for_state(ems_server, "push", "Streaming")
     playback = play_with_rtmpdump(children, nginx.url("mine"), tmp_path, 3)()
     assert playback.recording is not None
@@ -231,10 +220,10 @@ def _guarded(children: Children, tmp_path: Path) -> EmsServer:
 
 @pytest.mark.parametrize("make_source", SOURCES.values(), ids=SOURCES)
 def test_a_source_that_dies_and_returns(
-    ems_server: EmsServer, children: Children, sent: Path, tmp_path: Path, make_source: MakeSource
+    ems_server: EmsServer, children: Children, tmp_path: Path, make_source: MakeSource
 ) -> None:
     """However often a source is killed: its players stay, and have a picture within 3 s of its return; name and job stay, too."""
-    source = make_source(children, sent, _folder(tmp_path, "source"))
+    source = make_source(children, clips.clip("h264_aac"), _folder(tmp_path, "source"))
     source.start()
     answer = ems_server.api("pullStream", uri=source.url, localStreamName="mine")
     ems_server.wait_for_stream("mine")

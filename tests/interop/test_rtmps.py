@@ -52,9 +52,8 @@ def test_sound_stays_with_the_picture(broadcast: Broadcast, player: str) -> None
 
 @pytest.fixture
 def server(children: Children, tmp_path: Path) -> Iterator[EmsServer]:
-    """A server with an RTMPS door, whose key and certificate have relative names (R-031, R-032), and a stream."""
-    started = EmsServer(children, subfolder(tmp_path, "server"), 'demoStream = "demo",', doors=(*DOORS, "inboundRtmps"))
-    started.wait_for_stream("demo")
+    """A server with an RTMPS door, whose key and certificate have relative names (R-031, R-032)."""
+    started = EmsServer(children, subfolder(tmp_path, "server"), doors=(*DOORS, "inboundRtmps"))
     yield started
     started.stop()
 
@@ -91,7 +90,9 @@ def test_a_renewed_certificate_is_shown_without_a_restart(server: EmsServer) -> 
 
 def test_http_inside_tls_is_served(server: EmsServer, children: Children, tmp_path: Path) -> None:
     """The RTMPS door also takes RTMP through HTTPS."""
-    playback = play_with_ffmpeg(children, server.rtmp("demo", scheme="rtmpts"), tmp_path, 2)()
+    publish(children, clips.clip("h264_aac"), server.rtmp("mine"))
+    server.wait_for_stream("mine")
+    playback = play_with_ffmpeg(children, server.rtmp("mine", scheme="rtmpts"), tmp_path, 2)()
     assert not playback.complaints
     assert playback.recording is not None
     assert read_packets(playback.recording)["video"]

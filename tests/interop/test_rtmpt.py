@@ -102,9 +102,10 @@ def assert_arrived(recording: Path | None, clip: Path) -> None:
 
 def test_the_acceptor_of_the_configuration_is_what_opens_the_port(children: Children, tmp_path: Path) -> None:
     """R-027: with the acceptor RTMPT is served on its own port, and on the RTMP port to clients that try there; not without."""
-    server = EmsServer(children, subfolder(tmp_path, "with"), 'demoStream = "demo",', doors=(*DOORS, "inboundRtmpt"))
-    server.wait_for_stream("demo")
-    urls = server.rtmp("demo", scheme="rtmpt"), server.rtmp("demo").replace("rtmp:", "rtmpt:")
+    server = EmsServer(children, subfolder(tmp_path, "with"), doors=(*DOORS, "inboundRtmpt"))
+    publish(children, clips.clip("h264_aac"), server.rtmp("mine"))
+    server.wait_for_stream("mine")
+    urls = server.rtmp("mine", scheme="rtmpt"), server.rtmp("mine").replace("rtmp:", "rtmpt:")
     for number, url in enumerate(urls):
         playback = play_with_ffmpeg(children, url, subfolder(tmp_path, str(number)), 2)()
         assert not playback.complaints

@@ -19,7 +19,7 @@ MAX_AGGREGATED = 4096
 """Messages in one aggregate message: minutes of audio; more is an attack."""
 
 MAX_METADATA = 64 << 10
-"""Bytes of an onMetaData that is understood; larger ones pass to players as they are."""
+"""Bytes of an onMetaData that is read; of larger ones players get what the server knows itself."""
 
 MULTITRACK_CAPABILITY = 2
 """The bit of `capsEx` by which a client says that it reads tags of several tracks (Enhanced RTMP v2)."""

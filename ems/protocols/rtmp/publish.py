@@ -7,7 +7,7 @@ from ems.media.frame import MILLISECOND, Frame
 from ems.media.timeline import Timeline, Unwrapper
 from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtmp.chunks import Message
-from ems.protocols.rtmp.mapping import aggregated, data_message, read_metadata
+from ems.protocols.rtmp.mapping import CLEAR_DATA_FRAME, aggregated, data_message, read_metadata
 from ems.protocols.rtmp.wire import MessageType
 from ems.streams.inbound import InboundStream
 
@@ -76,6 +76,9 @@ class Publish:
     def _data(self, message: Message) -> None:
         body = data_message(message)
         if body[:1] != _TEXT:
+            return
+        if body.startswith(CLEAR_DATA_FRAME):
+            self.stream.set_metadata({})
             return
         metadata = read_metadata(body)
         if metadata is not None:

@@ -16,6 +16,10 @@ path                        body                                          reply
 The polling byte tells how soon the client should ask again. The number counts the requests of a session; nothing is made of
 it, because clients disagree about it. Each request is carried out whole before the next one of its session.
 
+librtmp and ffmpeg ask again at once, whatever the polling byte says. So an idle request with nothing to fetch is answered as
+soon as there is something, or after a moment: a stream then takes some twenty requests a second instead of hundreds, and its
+frames do not wait to be asked for.
+
 A session belongs to who knows its id, not to an address: clients share proxies, and move from one to the next. So the id has
 128 random bits.
 
@@ -27,10 +31,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ems.net.acceptor import crowding
+from ems.protocols.rtmp.publish import Publish
 from ems.protocols.rtmp.server import RtmpConnection
 from ems.protocols.rtmp.waiting import WaitingTransport
 
@@ -56,6 +61,9 @@ class Tunnel(WaitingTransport):
     SILENCE_SECONDS = 10
     """Without a request after which a session is over; real clients ask several times a second."""
 
+    HOLD_SECONDS = 0.2
+    """How long an idle request may wait for news; a client that wants to send something waits as long, at the worst."""
+
     SLICE_BYTES = 16 << 10
     """Of a request that the protocol gets at once, so that its answers are counted before it can ask for more."""
 
@@ -64,35 +72,74 @@ class Tunnel(WaitingTransport):
         self._forget = ended
         self._quiet = 0
         self._heard = clock.seconds()
+        self._held: Callable[[bytes], None] | None = None
+        self._hold: IDelayedCall | None = None
 
     def silent(self, now: float) -> bool:
         """True when the client has not asked for so long that it will not come again."""
         return now - self._heard >= self.SILENCE_SECONDS
 
-    def exchange(self, data: bytes) -> bytes:
-        """Carry out one request: the protocol receives `data`; the reply is the polling byte and all that waits."""
+    def send(self, data: bytes) -> bytes:
+        """Carry out a send request: the protocol receives `data`; the reply is the polling byte and all that waits."""
         self._heard = self._clock.seconds()
+        self._answer_held()
         for start in range(0, len(data), self.SLICE_BYTES):
             if self.disconnecting:
                 break
             self.protocol.dataReceived(data[start : start + self.SLICE_BYTES])
-        reply = self.fetch()
-        self._quiet = 0 if data or reply else self._quiet + 1
-        step = min(self._quiet // QUIET_REQUESTS, len(POLLING) - 1)
-        return bytes((POLLING[step],)) + reply
+        self._quiet = 0
+        return self._reply()
+
+    def idle(self, answer: Callable[[bytes], None]) -> None:
+        """Carry out an idle request: `answer` gets the reply, now or when there is news. Publishers do not wait for any."""
+        self._heard = self._clock.seconds()
+        self._answer_held()
+        self._held = answer
+        if self._size or self.protocol.publishing:
+            self._answer_held()
+        else:
+            self._hold = self._clock.callLater(self.HOLD_SECONDS, self._answer_held)
+
+    def lost(self, answer: Callable[[bytes], None]) -> None:
+        """Whoever waited for this answer is gone; what waits is for the next request."""
+        if self._held is answer:
+            self._held = None
 
     def changed(self) -> None:
         if self.finished:
             self.end(ConnectionDone())
+        elif self._waiting and self._held is not None and self._hold is not None:
+            # Not at once: more of the same batch may follow.
+            self._hold.reset(0)
 
     def ended(self) -> None:
         self._forget()
+        self._answer_held()
+
+    def _answer_held(self) -> None:
+        hold, self._hold = self._hold, None
+        if hold is not None and hold.active():
+            hold.cancel()
+        answer, self._held = self._held, None
+        if answer is not None:
+            answer(self._reply())
+
+    def _reply(self) -> bytes:
+        waiting = self.fetch()
+        self._quiet = 0 if waiting else self._quiet + 1
+        step = min(self._quiet // QUIET_REQUESTS, len(POLLING) - 1)
+        return bytes((POLLING[step],)) + waiting
 
 
 class TunnelledConnection(RtmpConnection):
     """A client that talks RTMP through HTTP."""
 
     transport: Tunnel
+
+    @property
+    def publishing(self) -> bool:
+        """True when the client is a source: it has much to send, and waits for nothing."""
+        return any(isinstance(used, Publish) for used in self.net_streams.values())
 
     def tick(self, now: float) -> None:
         if self.transport.silent(now):

@@ -1,7 +1,7 @@
 """RTMP through HTTP (RTMPT), the server's HTTP side: connections that carry the requests of `ems.protocols.rtmp.tunnel`.
 
 HTTP/1.1 (RFC 9112) is twisted.web's. What is added are bounds: for a client that sends slowly, for one large body and for all
-bodies together. A request is answered at once when it is complete, so a connection never has two under way.
+bodies together. A connection never has two requests under way: what a client sends ahead waits for the reply before it.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request, datetimeToString
 
 from ems.net.connection import Connection
-from ems.protocols.rtmp.tunnel import Tunnels
+from ems.protocols.rtmp.tunnel import Tunnel, Tunnels
 
 if TYPE_CHECKING:
     from ems.server import Server
@@ -27,9 +27,6 @@ MAX_BODIES = 64 << 20
 """Of all requests of an acceptor that are not complete yet."""
 
 CONTENT_TYPE = b"application/x-fcs"
-
-Answer = tuple[HTTPStatus, bytes]
-"""The status and the body of a reply."""
 
 
 class Bodies:
@@ -62,6 +59,7 @@ class TunnelRequest(Request):
         self._carrier = carrier
         self._body_size = 0
         self._is_cut = False
+        self._waits_for: Tunnel | None = None
 
     def gotLength(self, length: int | None) -> None:
         # With a length of its own twisted.web would put a large body into a file on disk.
@@ -82,7 +80,16 @@ class TunnelRequest(Request):
         self._carrier.bodies.drop(self)
         if self._is_cut:
             return
-        status, body = self._carrier.answer(self.method, self.path, self.content.read() if self.content else b"")
+        self._carrier.carry_out(self, self.content.read() if self.content else b"")
+
+    def wait(self, tunnel: Tunnel) -> None:
+        """Reply when this session has news."""
+        self._waits_for = tunnel
+        tunnel.idle(self.reply)
+
+    def reply(self, body: bytes, status: HTTPStatus = HTTPStatus.OK) -> None:
+        """Reply, and make room for the connection's next request."""
+        self._waits_for = None
         self.setResponseCode(status)
         self.setHeader(b"Server", self._carrier.server_name)
         self.setHeader(b"Date", datetimeToString())
@@ -100,6 +107,8 @@ class TunnelRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         self._carrier.bodies.drop(self)
+        if self._waits_for is not None:
+            self._waits_for.lost(self.reply)
         super().connectionLost(reason)
 
     def cut(self, reason: str) -> None:
@@ -161,30 +170,36 @@ class TunnelCarrier(Connection):
         self.log.info("{peer} {tag} cut off: {reason}", peer=self.peer_name, tag=self.tags[-1], reason=reason)
         self.transport.abortConnection()
 
-    def answer(self, method: bytes, path: bytes, body: bytes) -> Answer:
-        """Carry out a complete request."""
+    def carry_out(self, request: TunnelRequest, body: bytes) -> None:
+        """Have a complete request answered."""
         self._age = 0
-        if method != b"POST":
-            return HTTPStatus.METHOD_NOT_ALLOWED, b""
-        command, _, rest = path.removeprefix(b"/").partition(b"/")
-        if command == b"open":
-            return self._open()
-        if command == b"fcs":
-            return HTTPStatus.OK, self.near[0].encode("ascii")
-        return self._exchange(command, rest.partition(b"/")[0], body)
+        command, _, rest = request.path.removeprefix(b"/").partition(b"/")
+        if request.method != b"POST":
+            request.reply(b"", HTTPStatus.METHOD_NOT_ALLOWED)
+        elif command == b"open":
+            self._open(request)
+        elif command == b"fcs":
+            request.reply(self.near[0].encode("ascii"))
+        else:
+            self._exchange(request, command, self._tunnels.find(rest.partition(b"/")[0]), body)
 
-    def _open(self) -> Answer:
+    def _open(self, request: TunnelRequest) -> None:
         session_id = self._tunnels.open(self.transport.getHost(), self.transport.getPeer())
-        return (HTTPStatus.OK, session_id + b"\n") if session_id else (HTTPStatus.SERVICE_UNAVAILABLE, b"")
+        if session_id is None:
+            request.reply(b"", HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            request.reply(session_id + b"\n")
 
-    def _exchange(self, command: bytes, session_id: bytes, body: bytes) -> Answer:
-        tunnel = self._tunnels.find(session_id)
+    def _exchange(self, request: TunnelRequest, command: bytes, tunnel: Tunnel | None, body: bytes) -> None:
         if tunnel is None or command not in (b"send", b"idle", b"close"):
-            return HTTPStatus.NOT_FOUND, b""
-        if command == b"close":
+            request.reply(b"", HTTPStatus.NOT_FOUND)
+        elif command == b"send":
+            request.reply(tunnel.send(body))
+        elif command == b"idle":
+            request.wait(tunnel)
+        else:
             tunnel.end(ConnectionDone())
-            return HTTPStatus.OK, b"\0"
-        return HTTPStatus.OK, tunnel.exchange(body if command == b"send" else b"")
+            request.reply(b"\0")
 
 
 class TunnelFactory(Factory):

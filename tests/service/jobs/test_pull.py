@@ -60,32 +60,35 @@ def test_a_source_that_returns_is_the_same_job(world: World) -> None:
     assert [*world.jobs] == [job]
 
 
+def _stay_away(world: World, attempts: int) -> list[float]:
+    """Refuse so many attempts; returns the pauses."""
+    pauses = []
+    for _ in range(attempts):
+        world.pull.end("connection refused")
+        pauses.append(world.wait_for_attempt(world.plugin.pulls))
+    return pauses
+
+
 def test_pauses_grow_while_the_source_is_away(world: World) -> None:
     """A source that is gone for a day is not asked 86400 times, but is back within ten seconds of its return."""
     world.add_pull()
-    pauses = []
-    for _ in range(10):
-        world.pull.end("connection refused")
-        pauses.append(world.wait_for_attempt(world.plugin.pulls))
+    pauses = _stay_away(world, 200)
     assert pauses[0] == pytest.approx(1)
-    assert pauses[1] > 1
-    assert pauses[2] > 2
+    assert max(pauses[:30]) <= 1
     assert max(pauses) <= LONGEST
-    assert min(pauses[4:]) >= 0.75 * LONGEST
+    assert min(pauses[150:]) >= 0.75 * LONGEST
 
 
-def test_a_good_while_of_streaming_makes_the_pauses_short_again(world: World) -> None:
-    """After ten seconds of pictures the next loss is answered within a second; after a moment of them it is not."""
+def test_streaming_makes_the_pauses_short_again(world: World) -> None:
+    """After some seconds of pictures the next loss is answered within a second; after a moment of them it is not."""
     world.add_pull()
-    for _ in range(5):
-        world.pull.end("connection refused")
-        world.wait_for_attempt(world.plugin.pulls)
+    _stay_away(world, 150)
     world.pull.bring()
     world.clock.advance(1)
     world.pull.end("lost")
     assert world.wait_for_attempt(world.plugin.pulls) > 5
     world.pull.bring()
-    world.clock.advance(10)
+    world.clock.advance(2)
     world.pull.end("lost")
     assert world.wait_for_attempt(world.plugin.pulls) == pytest.approx(1)
 

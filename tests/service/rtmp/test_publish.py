@@ -207,6 +207,8 @@ async def test_metadata_in_every_form_is_understood(world: MemoryWorld) -> None:
     behind_zero = b"\0" + amf0.encode("@setDataFrame", "onMetaData", {"width": 160.0})
     client >> Message(15, 1, 0, behind_zero)
     assert stream.metadata == {"width": 160.0}
+    client >> Message(DATA, 1, 0, amf0.encode("@clearDataFrame", "onMetaData"))
+    assert stream.metadata == {}
 
 
 @in_memory

@@ -1,5 +1,6 @@
 """Clients of the tunnel through HTTP, in memory: plain requests, and the scripted RTMP client carried by them."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ems.config import AcceptorConfig
@@ -45,27 +46,35 @@ class HttpPeer:
     """One HTTP connection to a server in memory."""
 
     def __init__(self, world: MemoryWorld, protocol: str = "inboundRtmpt", *, host: str = "127.0.0.1") -> None:
-        self.peer = MemoryPeer(world.server, protocol, host=host)
+        self.peer = MemoryPeer(world.server, protocol, host=host, on_data=lambda data: self.on_data())
+        self.clock = world.clock
+        self.on_data: Callable[[], None] = lambda: None
         world.peers.append(self.peer)
 
     def post(self, path: str, body: bytes = b"\0", method: str = "POST") -> Reply:
-        """Send a request and return the reply, which comes at once."""
+        """Send a request and return the reply; the server may take its time for it."""
         self.peer.send(request(path, body, method))
+        for _ in range(100):
+            if self.peer.received:
+                break
+            self.clock.advance(0.01)
         (reply,) = self.replies()
         return reply
 
     def replies(self) -> list[Reply]:
-        """All replies that have come since the last call."""
+        """All complete replies that have come since the last call."""
         replies = []
         data = bytes(self.peer.received)
-        self.peer.received.clear()
-        while data:
-            head, _, data = data.partition(b"\r\n\r\n")
+        while b"\r\n\r\n" in data:
+            head, _, rest = data.partition(b"\r\n\r\n")
             status, *lines = head.decode().split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in lines)
             length = int(headers.get("content-length", 0))
-            replies.append(Reply(int(status.split()[1]), headers, data[:length]))
-            data = data[length:]
+            if len(rest) < length:
+                break
+            replies.append(Reply(int(status.split()[1]), headers, rest[:length]))
+            data = rest[length:]
+        self.peer.received[:] = data
         return replies
 
     def open(self) -> str:
@@ -84,41 +93,65 @@ def leave(world: MemoryWorld) -> None:
 
 
 class Tunnel:
-    """A scripted RTMP client inside a session. It asks for news `POLL_SECONDS` after each request, unless it is told not to."""
+    """A scripted RTMP client inside a session. It asks for news `POLL_SECONDS` after each reply, while it `polls`."""
 
     def __init__(self, world: MemoryWorld, http: HttpPeer) -> None:
-        self.http = http
         self.session_id = http.open()
         self.client = RtmpClient()
-        self.polling_byte = 0
         self.polls = True
-        self.statuses: list[int] = []
+        self.replies: list[Reply] = []
         self._number = 0
+        self._asking = False
         self._clock = world.clock
+        self.use(http)
         self.client.connection_made(self.send)
-        self._ask_again()
+        self._ask()
+
+    @property
+    def statuses(self) -> list[int]:
+        """The statuses of all replies."""
+        return [reply.status for reply in self.replies]
+
+    def use(self, http: HttpPeer) -> None:
+        """Go on over another connection."""
+        self.http = http
+        http.on_data = self._received
 
     def send(self, data: bytes) -> None:
         """Send RTMP."""
-        self.exchange("send", data)
+        self._request("send", data)
 
     def idle(self) -> Reply:
-        """Ask for news."""
+        """Ask for news, and wait for the reply."""
         return self.exchange("idle")
 
-    def exchange(self, command: str, body: bytes = b"\0") -> Reply:
-        """One request of this session; what comes with the reply goes to the client."""
-        self._number += 1
-        reply = self.http.post(f"/{command}/{self.session_id}/{self._number}", body)
-        self.statuses.append(reply.status)
-        if reply.status == 200 and command != "close":
-            self.polling_byte = reply.body[0]
-            self.client.data_received(reply.body[1:])
-        elif not self.client.closed:
-            self.client.connection_lost()
-        return reply
+    def exchange(self, command: str) -> Reply:
+        """Send a request of this session without RTMP, and wait for the reply."""
+        self._request(command)
+        expected = self._number
+        for _ in range(100):
+            if len(self.replies) >= expected:
+                return self.replies[expected - 1]
+            self._clock.advance(0.01)
+        raise AssertionError(f"no reply to {command}")
 
-    def _ask_again(self) -> None:
+    def _request(self, command: str, body: bytes = b"\0") -> None:
+        self._number += 1
+        self._last = command
+        self.http.peer.send(request(f"/{command}/{self.session_id}/{self._number}", body))
+
+    def _received(self) -> None:
+        for reply in self.http.replies():
+            self.replies.append(reply)
+            if reply.status == 200:
+                self.client.data_received(reply.body[1:])
+            elif not self.client.closed:
+                self.client.connection_lost()
+        if len(self.replies) == self._number and not self._asking:
+            self._asking = True
+            self._clock.callLater(POLL_SECONDS, self._ask)
+
+    def _ask(self) -> None:
+        self._asking = False
         if self.polls and self.http.peer.connected and not self.client.closed:
-            self.idle()
-        self._clock.callLater(POLL_SECONDS, self._ask_again)
+            self._request("idle")
