@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from ems.access import guard
-from ems.config import Config, LogAppender, load_config, prepare_runtime
+from ems.config import LogAppender, Runtime, load_config, prepare_runtime
 from ems.config.store import Store
 from ems.demo import DemoStream
 from ems.jobs.service import JobService
@@ -87,40 +87,45 @@ def make_service(
     of the finest level to those of the configuration. Raises `ems.config.ConfigError` with everything wrong in the file.
     """
     prepared = prepare_runtime(runtime)
-    protocols = acceptor_protocols()
-    config = load_config(config_path or prepared.config_file, known_protocols=protocols, directory=prepared.directory)
-    application = config.application
-    streams = StreamManager(
-        reactor, expire_after=application.streams_expire_timer, max_merge_delay=application.max_merge_delay / 1000
-    )
-    server = Server(
-        clock=reactor,
-        config=config,
-        runtime=prepared,
-        version=read_version(),
-        log=LogOutputs(
-            (*config.log_appenders, *((CONSOLE,) if console else ())), prepared.resolve, clock=reactor, console=begin_log
-        ),
-        streams=streams,
-        connections=ConnectionRegistry(reactor),
-        acceptor_protocols=protocols,
-        shut_down=lambda reason: _shut_down(reactor, reason),
-    )
+    server = _make_server(config_path or prepared.config_file, prepared, reactor, begin_log, console)
+    application = server.config.application
     guards = guard(server, lambda path: Store(prepared.resolve(path)))
     server.acceptors = Acceptors(server, reactor)
     job_file = Store(prepared.resolve(application.push_pull_persistence_file))
     server.jobs = JobService(server, pullers=pullers(), pushers=pushers(), store=job_file)
     service = EmsService(server)
     log = LogService(server.log, begin=begin_log)
-    for part in (log, server.connections, streams, *guards, server.acceptors, server.jobs, *_options(server, config, reactor)):
+    parts = (log, server.connections, server.streams, *guards, server.acceptors, server.jobs, *_options(server, reactor))
+    for part in parts:
         part.setServiceParent(service)
     return service
 
 
-def _options(server: Server, config: Config, reactor: Any) -> list[Any]:
+def _make_server(config_file: Path, runtime: Runtime, reactor: Any, begin_log: bool, console: bool) -> Server:
+    """The parts that need nothing but the configuration. Under ``twistd`` the console is twistd's own."""
+    protocols = acceptor_protocols()
+    config = load_config(config_file, known_protocols=protocols, directory=runtime.directory)
+    application = config.application
+    appenders = (*config.log_appenders, CONSOLE) if console else config.log_appenders
+    return Server(
+        clock=reactor,
+        config=config,
+        runtime=runtime,
+        version=read_version(),
+        log=LogOutputs(appenders, runtime.resolve, clock=reactor, console=begin_log),
+        streams=StreamManager(
+            reactor, expire_after=application.streams_expire_timer, max_merge_delay=application.max_merge_delay / 1000
+        ),
+        connections=ConnectionRegistry(reactor),
+        acceptor_protocols=protocols,
+        shut_down=lambda reason: _shut_down(reactor, reason),
+    )
+
+
+def _options(server: Server, reactor: Any) -> list[Any]:
     """The parts that a configuration may ask for."""
     parts: list[Any] = []
-    application = config.application
+    application = server.config.application
     if application.demo_stream:
         clip = server.runtime.resolve(DEMO_CLIP)
         parts.append(DemoStream(reactor, server.streams, clip, application.demo_stream))

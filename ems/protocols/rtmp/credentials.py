@@ -11,8 +11,10 @@ Limelight's scheme has a nonce instead of salt and challenge, and a response lik
 """
 
 import secrets
-from base64 import b64encode
 from hashlib import md5
+from urllib.parse import quote
+
+from ems.security.adobe import expected_response, salted_hash
 
 LIMELIGHT_REALM = "live"
 
@@ -25,7 +27,7 @@ def next_query(description: str, query: str, app: str, user: str, password: str)
     scheme = next((name for name in ("adobe", "llnw") if f"authmod={name}" in description), "")
     if not scheme or not user or "reason=authfailed" in description or "reason=nosuchuser" in description:
         return None
-    greeting = f"authmod={scheme}&user={user}"
+    greeting = f"authmod={scheme}&user={quote(user)}"
     if "reason=needauth" not in description:
         return greeting if not query else None
     if "response=" in query:
@@ -35,14 +37,11 @@ def next_query(description: str, query: str, app: str, user: str, password: str)
         return f"{greeting}&{_limelight(fields.get('nonce', ''), app, user, password)}"
     challenge = secrets.token_hex(4)
     opaque = fields.get("opaque", "")
-    response = adobe_response(user, fields.get("salt", ""), password, opaque or fields.get("challenge", ""), challenge)
+    salted = salted_hash(user, fields.get("salt", ""), password)
+    # Without an opaque value the server's challenge takes its place.
+    response = expected_response(salted, opaque or fields.get("challenge", ""), challenge)
     tail = f"&opaque={opaque}" if opaque else ""
     return f"{greeting}&challenge={challenge}&response={response}{tail}"
-
-
-def adobe_response(user: str, salt: str, password: str, opaque: str, challenge: str) -> str:
-    """The response of the Adobe scheme; without an opaque value the server's challenge takes its place."""
-    return _digest(_digest(user + salt + password) + opaque + challenge)
 
 
 def _limelight(nonce: str, app: str, user: str, password: str) -> str:
@@ -56,10 +55,6 @@ def _limelight(nonce: str, app: str, user: str, password: str) -> str:
 def _fields(query: str) -> dict[str, str]:
     """The fields of a query that is not percent-encoded: base64 values keep their ``+`` and ``=``."""
     return dict(pair.partition("=")[::2] for pair in query.strip().split("&") if pair)
-
-
-def _digest(text: str) -> str:
-    return b64encode(md5(text.encode(), usedforsecurity=False).digest()).decode()
 
 
 def _hex(text: str) -> str:

@@ -102,7 +102,7 @@ class Tunnel(WaitingTransport):
 
     def lost(self, answer: Callable[[bytes], None]) -> None:
         """Whoever waited for this answer is gone; what waits is for the next request."""
-        if self._held is answer:
+        if self._held == answer:
             self._held = None
 
     def changed(self) -> None:

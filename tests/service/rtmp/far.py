@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IReactorPluggableNameResolver, IResolutionReceiver
+from twisted.internet.interfaces import IDelayedCall, IReactorPluggableNameResolver, IResolutionReceiver
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -38,9 +38,10 @@ class FarServer(RtmpClient):
 
     stream_id = STREAM_ID
 
-    def __init__(self, transport: MemoryTransport, *, mute: bool) -> None:
+    transport: MemoryTransport
+
+    def __init__(self, *, mute: bool) -> None:
         super().__init__()
-        self.transport = transport
         self._accepting = None if mute else ServerHandshake()
 
     def data_received(self, data: bytes) -> None:
@@ -101,6 +102,17 @@ class FarServer(RtmpClient):
         return rest
 
 
+class _Connector:
+    """A connection that is being made."""
+
+    def __init__(self, pending: IDelayedCall) -> None:
+        self._pending = pending
+
+    def stopConnecting(self) -> None:
+        """Give up."""
+        self._pending.cancel()
+
+
 @implementer(IReactorPluggableNameResolver)
 class FarNetwork(Clock):
     """A clock whose connections lead to scripted servers.
@@ -129,16 +141,10 @@ class FarNetwork(Clock):
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
         """Connect, a moment later."""
         self.dialed.append((host, port))
-        self.callLater(0, self._refuse if self.refusing else self._connect, host, factory)
-        return self
-
-    def disconnect(self) -> None:
-        """Of a connector: give up."""
-
-    stopConnecting = disconnect
+        return _Connector(self.callLater(0, self._refuse if self.refusing else self._connect, host, factory))
 
     def _refuse(self, host: str, factory: Any) -> None:
-        factory.clientConnectionFailed(self, Failure(ConnectionRefusedError()))
+        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
 
     def _connect(self, host: str, factory: Any) -> None:
         protocol = factory.buildProtocol(None)
@@ -151,8 +157,8 @@ class FarNetwork(Clock):
             if transport.connected and not transport.disconnecting:
                 protocol.dataReceived(data)
 
-        transport = MemoryTransport(self, lambda data: far.data_received(data), lost, host)
-        far = FarServer(transport, mute=self.mute)
+        far = FarServer(mute=self.mute)
+        transport = far.transport = MemoryTransport(self, far.data_received, lost, host)
         far.connection_made(send)
         self.servers.append(far)
         protocol.makeConnection(transport)

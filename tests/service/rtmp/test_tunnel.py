@@ -8,7 +8,7 @@ import pytest
 
 from ems.protocols.rtmp.tunnel import POLLING
 from ems.testing import MemoryPeer
-from tests.conversation import AVC_HEADER, VIDEO, MemoryWorld, RtmpClient, avc, connect, group, in_memory, video
+from tests.conversation import AVC_HEADER, VIDEO, MemoryWorld, RtmpClient, avc, call, connect, group, in_memory, video
 from tests.service.rtmp.tunnels import HttpPeer, OneAcceptor, Tunnel, leave, request
 
 
@@ -88,12 +88,52 @@ async def test_replies_are_never_cached(world: MemoryWorld) -> None:
 async def test_the_polling_byte_follows_the_stream(world: MemoryWorld) -> None:
     """A client is told to come at once while something flows, and less and less often while nothing does."""
     tunnel = Tunnel(world, HttpPeer(world))
+    await tunnel.client.open()
     tunnel.polls = False
     bytes_seen = [tunnel.idle().body[0] for _ in range(30)]
     assert bytes_seen == sorted(bytes_seen)
     assert sorted(set(bytes_seen)) == list(POLLING)
-    tunnel.client.begin()
-    assert tunnel.polling_byte == 1
+    tunnel.client >> call("fly", transaction=9)
+    await tunnel.client.status("NetConnection.Call.Failed")
+    assert tunnel.idle().body[0] == 1
+
+
+@in_memory
+async def test_news_are_fetched_at_once(world: MemoryWorld) -> None:
+    """A client that asks too early gets what comes in the next moment, without asking again; in vain it waits for a moment only."""
+    tunnel = Tunnel(world, HttpPeer(world))
+    await tunnel.client.open()
+    tunnel.polls = False
+    tunnel.idle()
+    (session,) = world.server.connections
+    before = world.clock.seconds()
+    assert tunnel.idle().body[1:] == b""
+    assert 0.1 < world.clock.seconds() - before < 0.3
+    world.clock.callLater(0.05, session.transport.write, b"news ")
+    world.clock.callLater(0.05, session.transport.write, b"of today")
+    tunnel.client.connection_lost()
+    http = tunnel.http
+    http.on_data = lambda: None
+    before = world.clock.seconds()
+    assert http.post(f"/idle/{tunnel.session_id}/9").body == b"\1news of today"
+    assert world.clock.seconds() - before < 0.1
+
+
+@in_memory
+async def test_a_request_that_waits_gives_way_to_the_next(world: MemoryWorld) -> None:
+    """When a client asks again over another connection, or its connection breaks, nothing is lost with the request that waited."""
+    OneAcceptor(world, "inboundRtmpt")
+    first, second, third = HttpPeer(world), HttpPeer(world), HttpPeer(world)
+    session_id = first.open()
+    (session,) = world.server.connections
+    first.peer.send(request(f"/idle/{session_id}/1"))
+    second.peer.send(request(f"/idle/{session_id}/2"))
+    assert [reply.body for reply in first.replies()] == [b"\1"]
+    second.peer.hang_up()
+    world.clock.advance(0)
+    session.transport.write(b"news")
+    world.clock.advance(1)
+    assert third.post(f"/idle/{session_id}/3").body == b"\1news"
 
 
 @in_memory
@@ -104,7 +144,7 @@ async def test_a_session_may_change_its_connection(world: MemoryWorld) -> None:
     tunnel = Tunnel(world, first)
     tunnel.client.begin()
     first.peer.send(request(f"/idle/{tunnel.session_id}/7")[:40])
-    tunnel.http = second
+    tunnel.use(second)
     tunnel.client >> connect()
     await tunnel.client.status("NetConnection.Connect.Success")
     first.peer.hang_up()
@@ -142,9 +182,12 @@ async def test_pipelined_requests_are_answered_in_order(world: MemoryWorld) -> N
     """A thousand requests in one piece get a thousand replies."""
     http = HttpPeer(world)
     session_id = http.open()
-    http.peer.send(b"".join(request(f"/idle/{session_id}/{number}") for number in range(1000)))
-    replies = http.replies()
-    assert [reply.status for reply in replies] == [200] * 1000
+    http.peer.send(b"".join(request(f"/send/{session_id}/{number}", b"") for number in range(1000)))
+    assert [reply.body for reply in http.replies()] == [b"\1"] * 1000
+    http.peer.send(request(f"/idle/{session_id}/1000") + request("/fcs/ident2"))
+    assert http.replies() == []
+    world.pass_time(1)
+    assert [reply.body for reply in http.replies()] == [b"\1", b"127.0.0.1"]
 
 
 @in_memory

@@ -97,6 +97,7 @@ async def test_a_body_longer_than_it_says_ends_its_connection_only(world: Memory
     http, other = HttpPeer(world), HttpPeer(world)
     session_id = http.open()
     http.peer.send(request(f"/idle/{session_id}/1", b"\0") + b"smuggled\r\n\r\n")
+    world.pass_time(1)
     assert [reply.status for reply in http.replies()] == [200, 400]
     world.clock.advance(0)
     assert not http.peer.connected
@@ -194,7 +195,7 @@ async def test_a_flood_of_questions_cannot_pile_up_answers(world: MemoryWorld, m
     tunnel.client.connection_made(questions.append)
     for _ in range(100):
         tunnel.client >> call("FCPublish", None, "x" * 50_000, transaction=9)
-    tunnel.http.post(f"/send/{tunnel.session_id}/1", b"".join(questions))
+    tunnel.send(b"".join(questions))
     limit = world.server.config.application.max_rtmp_out_buffer + ServerTunnel.MAX_CONTROL_BYTES
     assert MEBIBYTE < largest <= limit + MEBIBYTE // 10
     assert tunnel.idle().status == 404
