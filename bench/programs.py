@@ -53,15 +53,18 @@ class RtmpServer:
         self._child.stop()
 
 
-def start_ems(children: Children, folder: Path, reactor: str = "asyncio") -> RtmpServer:
-    """Our server with an RTMP port and nothing else, as `ems` starts it unless another reactor is asked for."""
+def start_ems(children: Children, folder: Path, reactor: str = "asyncio", more: str = "") -> RtmpServer:
+    """Our server with an RTMP port and nothing else, as `ems` starts it unless another reactor is asked for.
+
+    `more` is the Lua text of further acceptors.
+    """
     port = free_port()
     config = folder / "config.lua"
     config.write_text(f"""configuration = {{
     logAppenders = {{ {{ name = "console", type = "console", level = {LOG_LEVEL} }} }},
     applications = {{ {{
         name = "ems", default = true, aliases = {{ "live" }}, demoStream = "",
-        acceptors = {{ {{ ip = "127.0.0.1", port = {port}, protocol = "inboundRtmp" }} }},
+        acceptors = {{ {{ ip = "127.0.0.1", port = {port}, protocol = "inboundRtmp" }}, {more} }},
     }} }},
 }}
 """)
@@ -120,10 +123,15 @@ class Publisher:
 
 
 class Players:
-    """One process of `count` players of ``live/s``: they connect, `settle` for some seconds, and are measured for others."""
+    """One process of `count` players of ``live/s``: they connect, `settle` for some seconds, and are measured for others.
 
-    def __init__(self, children: Children, port: int, count: int, *, settle: int, seconds: int) -> None:
-        words = (client("rtmp_load"), "-p", port, "-u", "live/s", "-n", count, "-s", settle, "-d", seconds)
+    `program` is ``rtmp_load``, or ``rtmps_load`` for players inside TLS.
+    """
+
+    def __init__(
+        self, children: Children, port: int, count: int, *, settle: int, seconds: int, program: str = "rtmp_load"
+    ) -> None:
+        words = (client(program), "-p", port, "-u", "live/s", "-n", count, "-s", settle, "-d", seconds)
         self.count = count
         self._child = _pinned(children, CLIENT_CORE, *words)
 
@@ -144,8 +152,9 @@ class Players:
 
 def client(name: str) -> Path:
     """The path of a client program, compiled when its source is newer."""
-    subprocess.run(["make", "-s", "-C", ROOT / "bench" / "clients", f"OUT={CLIENTS}"], check=True)
-    return CLIENTS / name
+    program = CLIENTS / name
+    subprocess.run(["make", "-s", "-C", ROOT / "bench" / "clients", f"OUT={CLIENTS}", program], check=True)
+    return program
 
 
 def clip() -> Path:

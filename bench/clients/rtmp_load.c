@@ -2,14 +2,22 @@
    usage: rtmp_load [-h ip] -p port [-u app/stream] [-n players] [-s settle] [-d secs] [-c connectors] [-m streams]
    With -m M the players are spread over streams <name>0..<name>M-1.
    stdout: READY, START, END, then one line of JSON. A gap is a step of more than one in the numbers that the frames carry;
-   bad_resumes counts the gaps whose next frame is not a key frame. */
+   bad_resumes counts the gaps whose next frame is not a key frame.
+   Compiled with -DTLS it is rtmps_load: the same players inside TLS, any certificate being good enough. */
 #include "common.h"
+#ifdef TLS
+#include <openssl/ssl.h>
+static SSL_CTX *tls;
+#endif
 
 #define NCS 12
 #define HEAD 160
 typedef struct { uint32_t id, ts, delta, len, left, sid; uint8_t type, ext, used; uint32_t hn; uint8_t head[HEAD]; } cs_t;
 typedef struct {
     int fd, idx;
+#ifdef TLS
+    SSL *ssl;
+#endif
     uint32_t chunk, win, state;
     uint64_t rx, acked;
     uint8_t hd[24]; int hdn;            /* partial chunk header */
@@ -34,11 +42,40 @@ static uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] << 24 | get24(p 
 static uint8_t *amf_s(uint8_t *p, const char *s) { size_t n = strlen(s); *p++ = 2; *p++ = n >> 8; *p++ = n; memcpy(p, s, n); return p + n; }
 static uint8_t *amf_k(uint8_t *p, const char *s) { size_t n = strlen(s); *p++ = n >> 8; *p++ = n; memcpy(p, s, n); return p + n; }
 static uint8_t *amf_n(uint8_t *p, double d) { uint64_t u; memcpy(&u, &d, 8); *p++ = 0; for (int i = 7; i >= 0; i--) *p++ = u >> (8 * i); return p; }
-static int send_msg(int fd, uint8_t csid, uint8_t type, uint32_t sid, const uint8_t *b, uint32_t n) {
+/* connect, send and receive, plain or inside TLS; like the system's own calls */
+static int c_open(conn_t *c) {
+    c->fd = tcp_dial(ip, port);
+    if (c->fd < 0) return -1;
+    struct timeval tv = {20, 0}; setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+#ifdef TLS
+    c->ssl = SSL_new(tls); SSL_set_fd(c->ssl, c->fd);
+    if (SSL_connect(c->ssl) != 1) return -1;
+#endif
+    return 0;
+}
+static int c_send(conn_t *c, const void *b, size_t n) {
+#ifdef TLS
+    return SSL_write(c->ssl, b, (int)n) == (int)n ? 0 : -1;
+#else
+    return send_all(c->fd, b, n);
+#endif
+}
+static ssize_t c_recv(conn_t *c, void *b, size_t n) {
+#ifdef TLS
+    int k = SSL_read(c->ssl, b, (int)n);
+    if (k > 0) return k;
+    int e = SSL_get_error(c->ssl, k);
+    errno = e == SSL_ERROR_WANT_READ ? EAGAIN : EIO;
+    return e == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+#else
+    return recv(c->fd, b, n, 0);
+#endif
+}
+static int send_msg(conn_t *c, uint8_t csid, uint8_t type, uint32_t sid, const uint8_t *b, uint32_t n) {
     uint8_t o[2048], *p = o;
     *p++ = csid; put24(p, 0); p += 3; put24(p, n); p += 3; *p++ = type; *p++ = sid; *p++ = sid >> 8; *p++ = 0; *p++ = 0;
     for (uint32_t i = 0; i < n; i += 128) { if (i) *p++ = 0xc0 | csid; uint32_t k = n - i < 128 ? n - i : 128; memcpy(p, b + i, k); p += k; }
-    return send_all(fd, o, (size_t)(p - o));
+    return c_send(c, o, (size_t)(p - o));
 }
 static void send_connect(conn_t *c) {
     uint8_t b[512], *p = b; char tc[128];
@@ -53,15 +90,15 @@ static void send_connect(conn_t *c) {
     p = amf_k(p, "videoCodecs"); p = amf_n(p, 252);
     p = amf_k(p, "videoFunction"); p = amf_n(p, 1);
     *p++ = 0; *p++ = 0; *p++ = 9;
-    send_msg(c->fd, 3, 20, 0, b, (uint32_t)(p - b));
+    send_msg(c, 3, 20, 0, b, (uint32_t)(p - b));
 }
 static void send_play(conn_t *c) {
     uint8_t b[256], *p = b; char nm[96];
     if (M > 0) snprintf(nm, sizeof nm, "%s%d", name, c->idx % M); else snprintf(nm, sizeof nm, "%s", name);
     p = amf_s(p, "play"); p = amf_n(p, 4); *p++ = 5; p = amf_s(p, nm); p = amf_n(p, -2000);
-    send_msg(c->fd, 8, 20, (uint32_t)c->streamid, b, (uint32_t)(p - b));
+    send_msg(c, 8, 20, (uint32_t)c->streamid, b, (uint32_t)(p - b));
     uint8_t u[10] = {0, 3, 0, 0, 0, (uint8_t)c->streamid, 0, 0, 0x0b, 0xb8};
-    send_msg(c->fd, 2, 4, 0, u, 10);
+    send_msg(c, 2, 4, 0, u, 10);
 }
 
 /* a whole message has arrived; head holds its first bytes */
@@ -70,7 +107,7 @@ static void on_msg(conn_t *c, cs_t *s, int64_t now) {
     switch (s->type) {
     case 1: if (s->hn >= 4) c->chunk = get32(h) & 0x7fffffff; break;
     case 4: /* user control: answer ping */
-        if (s->hn >= 6 && h[0] == 0 && h[1] == 6) { uint8_t u[6] = {0, 7, h[2], h[3], h[4], h[5]}; send_msg(c->fd, 2, 4, 0, u, 6); }
+        if (s->hn >= 6 && h[0] == 0 && h[1] == 6) { uint8_t u[6] = {0, 7, h[2], h[3], h[4], h[5]}; send_msg(c, 2, 4, 0, u, 6); }
         break;
     case 5: if (s->hn >= 4) c->win = get32(h); break;
     case 20: case 17: {
@@ -78,7 +115,7 @@ static void on_msg(conn_t *c, cs_t *s, int64_t now) {
         if (p[0] == 2 && p[2] == 7 && !memcmp(p + 3, "_result", 7)) {
             if (c->state == 1) {
                 uint8_t b[64], *q = b; q = amf_s(q, "createStream"); q = amf_n(q, 2); *q++ = 5;
-                send_msg(c->fd, 3, 20, 0, b, (uint32_t)(q - b)); c->state = 2;
+                send_msg(c, 3, 20, 0, b, (uint32_t)(q - b)); c->state = 2;
             } else if (c->state == 2 && p[10] == 0 && p[19] == 5 && p[20] == 0) {
                 uint64_t u = 0; for (int i = 0; i < 8; i++) u = u << 8 | p[21 + i];
                 double d; memcpy(&d, &u, 8); c->streamid = (int)d;
@@ -157,7 +194,7 @@ static int feed(conn_t *c, const uint8_t *p, size_t n, int64_t now) {
     }
     if (c->win && c->rx - c->acked >= c->win) { /* acknowledgement */
         uint8_t b[4] = {(uint8_t)(c->rx >> 24), (uint8_t)(c->rx >> 16), (uint8_t)(c->rx >> 8), (uint8_t)c->rx};
-        c->acked = c->rx; send_msg(c->fd, 2, 3, 0, b, 4);
+        c->acked = c->rx; send_msg(c, 2, 3, 0, b, 4);
     }
     return 0;
 }
@@ -170,16 +207,14 @@ static void *connector(void *x) {
         if (i < 0) return NULL;
         conn_t *c = &conns[i]; c->idx = i; c->chunk = 128;
         int ok = 0;
-        c->fd = tcp_dial(ip, port);
-        if (c->fd >= 0) {
-            struct timeval tv = {20, 0}; setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+        if (!c_open(c)) {
             memset(b, 0, 1537); b[0] = 3;
-            if (!send_all(c->fd, b, 1537)) {
+            if (!c_send(c, b, 1537)) {
                 size_t got = 0; ssize_t k;
-                while (got < 3073 && (k = recv(c->fd, b + got, 3073 - got, 0)) > 0) got += (size_t)k;
-                if (got == 3073 && !send_all(c->fd, b + 1, 1536)) {
+                while (got < 3073 && (k = c_recv(c, b + got, 3073 - got)) > 0) got += (size_t)k;
+                if (got == 3073 && !c_send(c, b + 1, 1536)) {
                     c->state = 1; send_connect(c);
-                    while (c->state < 3 && (k = recv(c->fd, b, sizeof b, 0)) > 0) if (feed(c, b, (size_t)k, now_us())) break;
+                    while (c->state < 3 && (k = c_recv(c, b, sizeof b)) > 0) if (feed(c, b, (size_t)k, now_us())) break;
                     ok = c->state == 3;
                 }
             }
@@ -202,6 +237,9 @@ int main(int ac, char **av) {
         default: return 1;
     }
     signal(SIGPIPE, SIG_IGN);
+#ifdef TLS
+    tls = SSL_CTX_new(TLS_client_method()); SSL_CTX_set_verify(tls, SSL_VERIFY_NONE, NULL);
+#endif
     struct rlimit rl = {20000, 20000}; setrlimit(RLIMIT_NOFILE, &rl);
     conns = calloc((size_t)N, sizeof *conns);
     ep = epoll_create1(0);
@@ -220,8 +258,12 @@ int main(int ac, char **av) {
         for (int i = 0; i < n; i++) {
             conn_t *c = ev[i].data.ptr;
             for (;;) {
-                ssize_t k = recv(c->fd, buf, sizeof buf, 0); g_recv_calls += phase == 2;
-                if (k > 0) { if (feed(c, buf, (size_t)k, now_us())) { c->closed = 2; close(c->fd); break; } if (k < (ssize_t)sizeof buf) break; }
+                ssize_t k = c_recv(c, buf, sizeof buf); g_recv_calls += phase == 2;
+                if (k > 0) { if (feed(c, buf, (size_t)k, now_us())) { c->closed = 2; close(c->fd); break; }
+#ifndef TLS /* a TLS record is shorter: there the next call tells that nothing is left */
+                    if (k < (ssize_t)sizeof buf) break;
+#endif
+                }
                 else { if (k < 0 && (errno == EAGAIN || errno == EINTR)) break; c->closed = 3; close(c->fd); break; }
             }
         }

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
+from ems.protocols.rtmp.wire import MessageType, UserControl
 from tests.conversation import VIDEO, RtmpClient
 from tests.processes import Child, Children, free_port, wait_until
 from tests.server import EmsServer
@@ -223,6 +224,9 @@ SOURCES: dict[str, MakeSource] = {
 }
 
 
+_PING_REQUEST = UserControl.PING_REQUEST.to_bytes(2, "big")
+
+
 class Picture(NamedTuple):
     """A video message that a player received: when (monotonic seconds), its timestamp in ms, and whether it is a key frame."""
 
@@ -279,7 +283,7 @@ class StayingPlayer:
                 playing.addErrback(self._failed)
                 self.connected = True
                 while not self._stop.is_set() and self._receive(connection):
-                    self._note_pictures()
+                    self._hear()
         except BaseException as error:
             self.error = error
         self.connected = False
@@ -299,9 +303,13 @@ class StayingPlayer:
         self._client.data_received(data)
         return bool(data)
 
-    def _note_pictures(self) -> None:
+    def _hear(self) -> None:
+        """Note what has come, and answer pings."""
         messages, now = self._client.messages, time.monotonic()
         for message in messages[self._seen :]:
             if message.type_id == VIDEO and message.payload[1:2] != b"\0":
                 self.pictures.append(Picture(now, message.timestamp, message.payload[0] >> 4 == 1))
+            elif message.type_id == MessageType.USER_CONTROL and message.payload[:2] == _PING_REQUEST:
+                pong = UserControl.PING_RESPONSE.to_bytes(2, "big") + message.payload[2:6]
+                self._client >> message._replace(payload=pong)
         self._seen = len(messages)

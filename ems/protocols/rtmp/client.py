@@ -84,6 +84,7 @@ class RtmpClient(RtmpSession):
         try:
             self.attempt.check_address(self.far[0])
         except CommandError as error:
+            self.wire.take_output()
             self.close(str(error))
         else:
             self.flush()
@@ -287,8 +288,9 @@ class PushClient(RtmpClient):
         if self._push is None:
             return super().lateness()
         # Some servers neither acknowledge nor answer pings: that they take what is sent is sign of life enough.
-        passed = self.bytes_sent + self.bytes_received
-        self._stalled = 0 if passed != self._passed or self.outlet().open else self._stalled + 1
+        outlet = self.outlet()
+        passed = self.bytes_received + self.bytes_sent - outlet.unsent
+        self._stalled = 0 if passed != self._passed or outlet.open else self._stalled + 1
         self._passed = passed
         return f"the other server has taken nothing for {self.STALL_SECONDS} s" if self._stalled >= self.STALL_SECONDS else ""
 

@@ -108,6 +108,10 @@ class _Connector:
     def __init__(self, pending: IDelayedCall) -> None:
         self._pending = pending
 
+    def getDestination(self) -> str:
+        """Where it leads, for an error's text."""
+        return "somewhere"
+
     def stopConnecting(self) -> None:
         """Give up."""
         self._pending.cancel()
@@ -141,7 +145,9 @@ class FarNetwork(Clock):
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
         """Connect, a moment later."""
         self.dialed.append((host, port))
-        return _Connector(self.callLater(0, self._refuse if self.refusing else self._connect, host, factory))
+        connector = _Connector(self.callLater(0, self._refuse if self.refusing else self._connect, host, factory))
+        factory.startedConnecting(connector)
+        return connector
 
     def _refuse(self, host: str, factory: Any) -> None:
         factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))

@@ -100,7 +100,7 @@ async def test_the_polling_byte_follows_the_stream(world: MemoryWorld) -> None:
 
 @in_memory
 async def test_news_are_fetched_at_once(world: MemoryWorld) -> None:
-    """A client that asks too early gets what comes in the next moment, without asking again; in vain it waits for a moment only."""
+    """A client that asks too early gets what comes in the next moment without asking again, and soon nothing if nothing does."""
     tunnel = Tunnel(world, HttpPeer(world))
     await tunnel.client.open()
     tunnel.polls = False
@@ -121,7 +121,7 @@ async def test_news_are_fetched_at_once(world: MemoryWorld) -> None:
 
 @in_memory
 async def test_a_request_that_waits_gives_way_to_the_next(world: MemoryWorld) -> None:
-    """When a client asks again over another connection, or its connection breaks, nothing is lost with the request that waited."""
+    """When a client asks over another connection, or its connection breaks, nothing is lost with the request that waited."""
     OneAcceptor(world, "inboundRtmpt")
     first, second, third = HttpPeer(world), HttpPeer(world), HttpPeer(world)
     session_id = first.open()
@@ -142,7 +142,7 @@ async def test_a_session_may_change_its_connection(world: MemoryWorld) -> None:
     OneAcceptor(world, "inboundRtmpt")
     first, second = HttpPeer(world), HttpPeer(world, host="192.0.2.8")
     tunnel = Tunnel(world, first)
-    tunnel.client.begin()
+    await tunnel.client.shake()
     first.peer.send(request(f"/idle/{tunnel.session_id}/7")[:40])
     tunnel.use(second)
     tunnel.client >> connect()
