@@ -28,7 +28,7 @@ APPLICATION_ID = 1
 STANDARD_CONNECTION = 0
 """``connectionType`` of a stream that no command has asked for."""
 
-STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint")
+STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint", "leftOut")
 """What a stream object tells of its peer, where it is known."""
 
 LAYER_DETAILS = ("rxInvokes", "txInvokes", "userAgent", "serverAgent")

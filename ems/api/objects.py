@@ -31,6 +31,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "swfUrl": "RTMP: the player, where known.",
         "tcUrl": "RTMP: the address that was connected to, where known.",
         "ingestPoint": "The private name under which it is published, where that is an ingest point.",
+        "leftOut": "Outbound streams: the tracks that the client does not get, each with the reason; absent when it gets all.",
         "pullSettings": "Pulled streams: the configuration of the pull, as listConfig has it, without its state.",
         "pushSettings": "Streams that are pushed: the configuration of the push.",
         "_isInternal": "There and true when the stream is between parts of the server.",

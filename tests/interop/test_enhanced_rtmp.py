@@ -3,6 +3,7 @@
 import pytest
 
 from tests.interop.libav import Publisher, play
+from tests.processes import Children, wait_until
 from tests.server import EmsServer
 
 COMBINATIONS = {
@@ -34,3 +35,15 @@ def test_a_player_is_not_given_what_it_does_not_know(ems_server: EmsServer, enco
     with Publisher(url, *encoders):
         ems_server.wait_for_stream("plain")
         assert set(play(url, fourccs="")) == {left}
+
+
+def test_the_operator_is_told_what_a_player_does_not_get(ems_server: EmsServer, children: Children) -> None:
+    """listStreams says of a player which track it does not get, and why."""
+    url = ems_server.rtmp("told")
+    with Publisher(url, "libx265", "aac"):
+        ems_server.wait_for_stream("told")
+        player = children.start("rtmpdump", "--quiet", "--live", "-r", url, "-o", "/dev/null")
+        wait_until(lambda: any("leftOut" in one for one in ems_server.api("listStreams")), "a player that gets less")
+        [left_out] = [one["leftOut"] for one in ems_server.api("listStreams") if "leftOut" in one]
+        player.process.kill()
+    assert left_out == "video track 0 (h265): the client does not announce hvc1"

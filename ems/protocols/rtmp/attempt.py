@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from ems.errors import CommandError
 from ems.interfaces import IAttempt, IAttemptObserver, IPuller, IPusher
-from ems.protocols.rtmp.client import CAPABILITIES, PullClient, PushClient, RtmpClient
+from ems.protocols.rtmp.client import CAPABILITIES, LAYERS, PullClient, PushClient, RtmpClient
 from ems.protocols.rtmp.credentials import next_query
 from ems.protocols.rtmp.dial import dial
 from ems.security.uris import check_destination
@@ -23,7 +23,7 @@ from ems.uri import Uri
 if TYPE_CHECKING:
     from ems.server import Server
 
-SCHEMES = ("rtmp", "rtmps", "rtmpt")
+SCHEMES = tuple(LAYERS)
 
 
 @implementer(IAttempt)
@@ -63,6 +63,11 @@ class RtmpAttempt:
         elif self._dialing is not None:
             self._end(reason)
             self._dialing.cancel()
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the present address, one of `SCHEMES`."""
+        return self._uri.scheme
 
     def check_address(self, address: str) -> None:
         """Raise `CommandError` when we may not talk to the address where a connection has led; a redirect may lead anywhere."""

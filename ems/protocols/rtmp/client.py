@@ -38,6 +38,9 @@ CAPABILITIES = {
 }
 """What a client says that it can do."""
 
+LAYERS = {"rtmp": ("TCP", "OR"), "rtmps": ("TCP", "OSSL", "OR"), "rtmpt": ("TCP", "OH4R", "OR")}
+"""The layers of a connection by the scheme of its address, as the runtime API names them."""
+
 BUFFER_MS = 3000
 
 
@@ -57,10 +60,9 @@ class RtmpClient(RtmpSession):
     # Whoever asked for the pull or push is told, and says it once; here it would be said at every attempt.
     close_level = LogLevel.debug
 
-    tags = ("TCP", "OR")
-
     def __init__(self, server: "Server", attempt: "RtmpAttempt") -> None:
         super().__init__(server, Wire(ClientHandshake()))
+        self.tags = LAYERS[attempt.scheme]
         self.attempt = attempt
         self.stream_id = 0
         self._age = 0

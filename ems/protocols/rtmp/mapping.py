@@ -109,6 +109,23 @@ def playable(tracks: tuple[Track, ...], kinds: frozenset[Kind], fourccs: frozens
     return tuple(chosen)
 
 
+def left_out(tracks: tuple[Track, ...], chosen: tuple[Track, ...], kinds: frozenset[Kind], fourccs: frozenset[bytes]) -> str:
+    """Why a client, for which `playable` has chosen, does not get the other tracks, in words; empty when it gets all."""
+    reasons = []
+    for track in tracks:
+        if track.kind is Kind.DATA or track in chosen:
+            continue
+        needed = flv.fourcc_needed(track)
+        if track.kind not in kinds:
+            why = "the client has switched it off"
+        elif needed is not None and needed not in fourccs:
+            why = f"the client does not announce {needed.decode()}"
+        else:
+            why = "the client reads one track of a kind"
+        reasons.append(f"{track.kind.value} track {track.id} ({track.codec.value}): {why}")
+    return "; ".join(reasons)
+
+
 def split_application(app: str) -> tuple[str, str]:
     """The application's name, and what of a longer path belongs to the stream's name.
 

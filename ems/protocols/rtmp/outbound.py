@@ -1,9 +1,11 @@
 """A stream on its way out of an RTMP connection, to a player or to another server: the cursor in its feed."""
 
 from abc import abstractmethod
+from typing import Any
 
 from ems.media.track import Kind
 from ems.protocols.rtmp.feed import RtmpFeed, Selection
+from ems.protocols.rtmp.mapping import left_out
 from ems.protocols.rtmp.session import RtmpSession
 from ems.streams.feed import Cursor
 from ems.streams.outbound import OutboundStream
@@ -40,6 +42,15 @@ class RtmpOutbound(OutboundStream):
         if cursor is None:
             return StreamStatistics.of(self._delivered, self._dropped)
         return StreamStatistics.of(self._delivered.plus(cursor.delivered), self._dropped.plus(cursor.dropped))
+
+    @property
+    def details(self) -> dict[str, Any]:
+        cursor = self._cursor
+        if cursor is None or self.inbound is None:
+            return super().details
+        selection = self.selection()
+        missing = left_out(self.inbound.tracks, cursor.feed.tracks, selection.kinds, selection.fourccs)
+        return {**super().details, "leftOut": missing} if missing else super().details
 
     def unsubscribe(self) -> None:
         self.leave()
