@@ -54,6 +54,7 @@ AUDIO_CODECS = {
     14: Codec.MP3,
     15: Codec.FLV_DEVICE,
 }
+_AAC = Codec.AAC
 SAMPLE_RATES = (5512, 11025, 22050, 44100)
 MP3_8K = 14
 H264_ID = 7
@@ -128,16 +129,15 @@ class TagReader:
             self.skipped += 1
             return []
         keyframe = frame_type in (KEY_FRAME, GENERATED_KEY_FRAME)
-        if codec.opaque:
+        if codec not in NAL_CODECS:
             return [Sample(self._opaque(0, Kind.VIDEO, codec), keyframe, 0, body)]
         if len(body) < 5:
             return []
+        if body[1] == CODED:
+            return self._coded(0, codec, keyframe, _signed24(body[2:5]) * MILLISECOND, body[5:])
         if body[1] == SEQUENCE_HEADER:
             self._configure(0, codec, body[5:])
-            return []
-        if body[1] != CODED:
-            return []
-        return self._coded(0, codec, keyframe, _signed24(body[2:5]) * MILLISECOND, body[5:])
+        return []
 
     def audio(self, body: bytes) -> list[Sample]:
         """The frames of an audio tag. Raises `MalformedData` as `video` does."""
@@ -151,7 +151,7 @@ class TagReader:
         if codec is None:
             self.skipped += 1
             return []
-        if codec is Codec.AAC:
+        if codec is _AAC:
             if len(body) < 2:
                 return []
             if body[1] == SEQUENCE_HEADER:
@@ -193,7 +193,7 @@ class TagReader:
         if track is None or track.codec is not codec or not data:
             self.skipped += 1
             return []
-        if track.codec in NAL_CODECS:
+        if codec in NAL_CODECS:
             data = self._four_byte_lengths(data, self._length_sizes[track_id])
             if not data:
                 self.skipped += 1

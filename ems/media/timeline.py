@@ -38,6 +38,9 @@ class Timeline:
     stream has got to, and that no silence of the source explains, means that the source's clock has jumped: the offset is set
     anew so that time goes on `RESUME_STEP` after the newest frame. Frames of the other tracks that still carry the old clock
     are recognised by it and placed by the old offset.
+
+    `origin` is the source time, in nanoseconds, that is 0 on the stream's clock (now: it changes when the source jumps), and
+    `jumps` how often it has jumped.
     """
 
     MAX_GAP = 5 * SECOND
@@ -46,7 +49,7 @@ class Timeline:
     RESUME_STEP = 20 * MILLISECOND
     """How far behind the newest frame time goes on after a jump: about one frame of audio or video."""
 
-    __slots__ = ("_arrival", "_last", "_newest", "_offset", "_old_offset", "jumps")
+    __slots__ = ("_arrival", "_last", "_newest", "_offset", "_old_offset", "jumps", "origin")
 
     def __init__(self) -> None:
         self._offset: int | None = None
@@ -55,11 +58,7 @@ class Timeline:
         self._arrival = 0
         self._last: dict[int, int] = {}
         self.jumps = 0
-
-    @property
-    def origin(self) -> int:
-        """The source time, in nanoseconds, that is 0 on the stream's clock (now: it changes when the source jumps)."""
-        return -(self._offset or 0)
+        self.origin = 0
 
     def place(self, track_id: int, source_time: int, arrival: int = 0) -> int:
         """The decoding time on the stream's clock of a frame with this unwrapped source time.
@@ -69,10 +68,13 @@ class Timeline:
         """
         if self._offset is None:
             self._offset = -source_time
+            self.origin = source_time
         time = source_time + self._offset
-        if not self._plausible(time, arrival):
+        if not -self.MAX_GAP <= time - self._newest <= self.MAX_GAP and not self._plausible(time, arrival):
             time = self._after_jump(source_time, arrival)
-        time = max(time, self._last.get(track_id, 0))
+        last = self._last.get(track_id, 0)
+        if time < last:
+            time = last
         self._last[track_id] = time
         if time >= self._newest:
             self._newest = time
@@ -89,4 +91,5 @@ class Timeline:
         self.jumps += 1
         self._old_offset = self._offset
         self._offset = self._newest + self.RESUME_STEP - source_time
+        self.origin = -self._offset
         return self._newest + self.RESUME_STEP

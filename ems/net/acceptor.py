@@ -16,6 +16,7 @@ from ems.errors import CommandError
 from ems.net.registry import ConnectionRegistry
 from ems.net.sockets import listening_socket
 from ems.net.tls import CertificateError, CertificateFiles, ServerTls
+from ems.net.tls_transport import DirectTls
 from ems.security.addresses import AddressFilter
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Acceptor(Factory):
         factory: IProtocolFactory = self
         if self.config.ssl_cert and self.config.ssl_key:
             factory = TLSMemoryBIOFactory(self._tls(reactor, runtime), False, self, reactor)
+            factory.protocol = DirectTls
         try:
             self._ports.append(_adopt(reactor, self.config.ip, self.config.port, factory))
         except OSError as error:

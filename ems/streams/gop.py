@@ -3,6 +3,8 @@
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
 
+_DATA = Kind.DATA
+
 
 class GopCache:
     """Frames from the newest join point on: a key frame of the first video track; without video any frame of audio, or of data.
@@ -67,4 +69,4 @@ def lead_track(tracks: tuple[Track, ...]) -> Track | None:
 
 def is_join_point(frame: Frame, lead: Track | None) -> bool:
     """True when a viewer can begin with this frame."""
-    return lead is not None and frame.track.id == lead.id and (frame.keyframe or lead.kind is Kind.DATA)
+    return lead is not None and frame.track.id == lead.id and (frame.keyframe or lead.kind is _DATA)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ems.streams.outbound import OutboundStream
 
 
+# Looking a member up in its enumeration costs more than comparing with it, and this is done for every frame.
+_VIDEO, _DATA = Kind.VIDEO, Kind.DATA
+
+
 class InboundStream:
     """One named source: its tracks, its newest frames, its counters, and the sinks it feeds.
 
@@ -76,8 +80,8 @@ class InboundStream:
         """The next frame, from the source to every sink."""
         self.frame_count += 1
         kind = frame.track.kind
-        if kind is not Kind.DATA:
-            counters = self.statistics.video if kind is Kind.VIDEO else self.statistics.audio
+        if kind is not _DATA:
+            counters = self.statistics.video if kind is _VIDEO else self.statistics.audio
             counters.packets += 1
             counters.bytes += len(frame.data)
         self._gop.push(frame)

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,13 +68,13 @@ def _assert_arrived(recording: Path, clip: Path, seconds: float) -> None:
     assert not decoder_complaints(recording)
 
 
-def _job(server: EmsServer, kind: str) -> dict[str, object]:
+def _job(server: EmsServer, kind: str) -> dict[str, Any]:
     """The only job of a kind, with the keys of its status and its present state."""
     (job,) = server.api("listConfig")[kind]
     return {**job, **job["status"], **job["status"]["current"]}
 
 
-def _wait_for_state(server: EmsServer, kind: str, state: str, timeout: float = 10) -> dict[str, object]:
+def _wait_for_state(server: EmsServer, kind: str, state: str, timeout: float = 10) -> dict[str, Any]:
     wait_until(lambda: _job(server, kind)["description"] == state, f"the {kind} to be {state}", timeout)
     return _job(server, kind)
 
@@ -166,6 +167,18 @@ def test_a_push_in_small_chunks(ems_server: EmsServer, nginx: Nginx, children: C
     playback = play_with_rtmpdump(children, nginx.url("mine"), tmp_path, 3)()
     assert playback.recording is not None
     _assert_arrived(playback.recording, sent, 3)
+
+
+def test_a_name_that_is_taken_there(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path) -> None:
+    """A target that refuses is asked again; why it refuses is in the list of jobs, and once in the log."""
+    publish(children, sent, nginx.url("mine"))
+    publish(children, sent, ems_server.rtmp("mine"))
+    ems_server.wait_for_stream("mine")
+    ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine")
+    wait_until(lambda: _job(ems_server, "push")["attempts"] >= 4, "some attempts")
+    reason = "NetStream.Publish.BadName: Already publishing"
+    assert _wait_for_state(ems_server, "push", "Connection failed")["reason"] == reason
+    assert ems_server.output.count(reason) == 1
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,9 @@ class ChunkReader:
                 offset = after
             stream = self._current
             assert stream is not None
-            take = min(self._chunk_left, end - offset)
+            take = end - offset
+            if take > self._chunk_left:
+                take = self._chunk_left
             whole = take == stream.left and stream.parts is None
             if whole:
                 payload = data[offset : offset + take]
@@ -148,8 +150,9 @@ class ChunkReader:
                 return -1
             chunk_stream_id = 64 + int.from_bytes(data[at : at + width], "little")
             at += width
-        stream = self._streams.get(chunk_stream_id)
         fmt = first >> 6
+        stream = self._streams.get(chunk_stream_id)
+        known = stream is not None
         if stream is None:
             if fmt:
                 raise RemoteProtocolError(f"chunk stream {chunk_stream_id} begins with a header of format {fmt} instead of 0")
@@ -157,37 +160,41 @@ class ChunkReader:
         at = self._continuation(stream, data, at) if fmt == 3 else self._message_header(stream, fmt, data, at)
         if at < 0:
             return -1
-        if chunk_stream_id not in self._streams:
+        if not known:
             self._admit(chunk_stream_id, stream)
         self._headers += 1
         stream.used = self._headers
         self._current = stream
         self._current_id = chunk_stream_id
-        self._chunk_left = min(stream.left, self.chunk_size)
+        left = stream.left
+        self._chunk_left = left if left < self.chunk_size else self.chunk_size
         return at
 
     def _message_header(self, stream: _ChunkStream, fmt: int, data: bytes, at: int) -> int:
         if stream.left:
             raise RemoteProtocolError("a new message begins inside an unfinished one")
-        size = (11, 7, 3)[fmt]
-        behind = at + size
+        behind = at + _HEADER_SIZES[fmt]
         if behind > len(data):
             return -1
-        time = int.from_bytes(data[at : at + 3], "big")
+        # Words that begin with the last byte of the basic header: the fields of 3 bytes are what is left of each.
+        if fmt == 2:
+            (time,) = _WORD.unpack_from(data, at - 1)
+        else:
+            time, length = _TWO_WORDS.unpack_from(data, at - 1)
+            stream.type_id = length & 0xFF
+            stream.length = length = length >> 8
+            if length > self.MAX_CONTROL_MESSAGE and stream.type_id in self._CONTROL_TYPES:
+                raise RemoteProtocolError(f"a message of type {stream.type_id} with {length} bytes")
+            if fmt == 0:
+                (stream.stream_id,) = _LITTLE_WORD.unpack_from(data, at + 7)
+        time &= EXTENDED
         extended = None
         if time == EXTENDED:
-            if behind + 4 > len(data):
-                return -1
             extended = data[behind : behind + 4]
+            if len(extended) < 4:
+                return -1
             time = int.from_bytes(extended, "big")
             behind += 4
-        if fmt < 2:
-            stream.length = int.from_bytes(data[at + 3 : at + 6], "big")
-            stream.type_id = data[at + 6]
-            if stream.length > self.MAX_CONTROL_MESSAGE and stream.type_id in self._CONTROL_TYPES:
-                raise RemoteProtocolError(f"a message of type {stream.type_id} with {stream.length} bytes")
-            if fmt == 0:
-                stream.stream_id = int.from_bytes(data[at + 7 : at + 11], "little")
         stream.timestamp = time if fmt == 0 else (stream.timestamp + time) & TIMESTAMP_MASK
         stream.delta = time
         stream.extended = extended
@@ -271,6 +278,12 @@ class ChunkReader:
             aborted = self._streams.get(value)
             if aborted is not None and aborted.left:
                 self._forget(aborted)
+
+
+_HEADER_SIZES = (11, 7, 3)
+_WORD = Struct(">I")
+_TWO_WORDS = Struct(">II")
+_LITTLE_WORD = Struct("<I")
 
 
 @lru_cache(256)

@@ -14,6 +14,9 @@ from ems.streams.inbound import InboundStream
 _TEXT = b"\2"
 """The AMF0 marker that the name of a data message begins with; what has no name is no data message."""
 
+_VIDEO = int(MessageType.VIDEO)
+_AUDIO = int(MessageType.AUDIO)
+
 DATA = Track(flv.DATA_TRACK, Kind.DATA, Codec.AMF0)
 
 
@@ -34,9 +37,9 @@ class Publish:
     def message(self, message: Message) -> None:
         """One media or data message of this stream. Raises `RemoteProtocolError` when it is broken."""
         type_id, _, timestamp, payload = message
-        if type_id == MessageType.VIDEO:
+        if type_id == _VIDEO:
             self._samples(type_id, timestamp, self._reader.video(payload))
-        elif type_id == MessageType.AUDIO:
+        elif type_id == _AUDIO:
             self._samples(type_id, timestamp, self._reader.audio(payload))
         elif type_id in (MessageType.DATA, MessageType.DATA_AMF3):
             self._data(message)

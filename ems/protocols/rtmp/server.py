@@ -57,6 +57,7 @@ class RtmpConnection(RtmpSession):
         self.client: dict[str, str] = {}
         self.net_streams: dict[int, Publish | Play | None] = {}
         self.make_http: Callable[[], Protocol] | None = None
+        self._young = True
         self._age = 0
         self._idle = 0
 
@@ -73,12 +74,14 @@ class RtmpConnection(RtmpSession):
         self._acknowledge_at_once()
 
     def dataReceived(self, data: bytes) -> None:
-        if self.make_http is not None and not self.wire.received and data.startswith(self.HTTP_BEGINS):
+        if not self._young:
+            super().dataReceived(data)
+        elif self.make_http is not None and not self.wire.received and data.startswith(self.HTTP_BEGINS):
             self.hand_over(self.make_http(), data)
-            return
-        super().dataReceived(data)
-        if not self.streaming:
+        else:
+            super().dataReceived(data)
             self._acknowledge_at_once()
+            self._young = not self.streaming
 
     @property
     def streaming(self) -> bool:

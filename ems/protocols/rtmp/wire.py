@@ -30,6 +30,10 @@ class MessageType(IntEnum):
     AGGREGATE = 22
 
 
+_AUDIO = int(MessageType.AUDIO)
+"""Types below it are the protocol's own. Looking a member up in its enumeration costs more than comparing with it."""
+
+
 class UserControl(IntEnum):
     """Events of user control messages (Adobe RTMP 1.0 §7.1.7)."""
 
@@ -96,7 +100,10 @@ class Wire:
         messages = self._reader.receive(data)
         if self.received - self._acknowledged >= self._window:
             self.acknowledge()
-        return [message for message in messages if message.type_id >= MessageType.AUDIO or self._control(message)]
+        for message in messages:
+            if message[0] < _AUDIO:
+                return [one for one in messages if one.type_id >= _AUDIO or self._control(one)]
+        return messages
 
     def acknowledge(self) -> None:
         """Tell the peer how much has come."""
