@@ -22,8 +22,8 @@ from tests.interop.peers import SOURCES, Source, StayingPlayer
 from tests.processes import Children, wait_until
 from tests.server import EmsServer
 
-UP_SECONDS = 1.0
-"""How long the source lives on when all players have their picture."""
+UP_SECONDS = 2.0
+"""How long the source lives on when all players have their picture; one that dies at once counts as away all the time."""
 
 WARM_FLAPS = 10
 """Rounds until memory is first read: by then every path has been taken and the allocator has its arenas."""

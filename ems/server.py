@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ems.net.intake import Intake
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,9 +36,13 @@ class Server:
     connections: "ConnectionRegistry"
     acceptor_protocols: "Mapping[str, IAcceptorProtocol]"
     shut_down: Callable[[str], None]
+    intake: Intake = field(init=False)
     acceptors: "Acceptors" = field(init=False)
     aliases: "StreamAliases" = field(init=False)
     ingest_points: "IngestPoints" = field(init=False)
     limits: "LimitKeeper" = field(init=False)
     rtmp_gate: "RtmpGate" = field(init=False)
     jobs: "JobService" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.clock)

@@ -15,7 +15,7 @@ and so is back at once; only after five minutes the pauses are as long as they g
 JITTER = 0.25
 """The share of a pause that is left to chance, so that a thousand jobs that were lost together do not return together."""
 
-SUCCESS = 2.0
+SUCCESS = 1.0
 """Seconds of streaming after which the other side counts as having been there; one that only flickers is still away."""
 
 

@@ -50,7 +50,7 @@ TOP: dict[str, set[str]] = {
     "manhole": {"config"},
     "plugins": set(),
     "process": set(),
-    "server": set(),
+    "server": {"net"},
     "twistd": {"config", "process", "service"},
     "uri": set(),
     "version": set(),

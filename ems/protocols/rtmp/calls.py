@@ -189,6 +189,7 @@ def publish(session: "RtmpConnection", command: Command) -> None:
         return
     stream.details = session.client if public_name == name else {**session.client, "ingestPoint": name}
     session.net_streams[stream_id] = Publish(stream, name)
+    session.server.intake.add(session)
     _status(session, stream_id, LEVEL_STATUS, "NetStream.Publish.Start", f"Started publishing stream {name}.", name)
 
 

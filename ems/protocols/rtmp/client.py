@@ -217,6 +217,7 @@ class PullClient(RtmpClient):
         publish, self._publish = self._publish, None
         if publish is not None:
             publish.close(reason)
+            self.server.intake.discard(self)
 
     def _play(self) -> None:
         settings = self.attempt.settings
@@ -239,6 +240,7 @@ class PullClient(RtmpClient):
             return False
         self._begun()
         self._publish = Publish(stream)
+        self.server.intake.add(self)
         self.attempt.observer.streaming(stream)
         return True
 

@@ -99,6 +99,7 @@ class RtmpConnection(RtmpSession):
         self.net_streams[stream_id] = None
         if isinstance(used, Publish):
             used.close(reason)
+            self.server.intake.discard(self)
         else:
             used.unsubscribe()
         return used

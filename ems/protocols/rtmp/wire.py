@@ -67,7 +67,10 @@ class Wire:
     """One end of a connection, which one the handshake says. `receive` bytes; what is to be sent is in `take_output`."""
 
     FIRST_ACKNOWLEDGEMENT = 131_072
-    """Bytes after which the peer hears from us while it has set no window: some encoders stop and wait otherwise."""
+    """Bytes after which the peer first hears from us while it has set no window: some encoders stop and wait otherwise."""
+
+    DEFAULT_WINDOW = 2_500_000
+    """Bytes between later acknowledgements to a peer that never sets a window."""
 
     MAX_WINDOW = 1 << 30
 
@@ -108,6 +111,8 @@ class Wire:
     def acknowledge(self) -> None:
         """Tell the peer how much has come."""
         self._acknowledged = self.received
+        if self._window == self.FIRST_ACKNOWLEDGEMENT:
+            self._window = self.DEFAULT_WINDOW
         self.control(MessageType.ACKNOWLEDGEMENT, (self.received & 0xFFFFFFFF).to_bytes(4, "big"))
 
     def take_output(self) -> bytes:

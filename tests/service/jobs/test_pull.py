@@ -80,15 +80,15 @@ def test_pauses_grow_while_the_source_is_away(world: World) -> None:
 
 
 def test_streaming_makes_the_pauses_short_again(world: World) -> None:
-    """After some seconds of pictures the next loss is answered within a second; after a moment of them it is not."""
+    """After a second of pictures the next loss is answered within a second; after a moment of them it is not."""
     world.add_pull()
     _stay_away(world, 150)
     world.pull.bring()
-    world.clock.advance(1)
+    world.clock.advance(0.5)
     world.pull.end("lost")
     assert world.wait_for_attempt(world.plugin.pulls) > 5
     world.pull.bring()
-    world.clock.advance(2)
+    world.clock.advance(1)
     world.pull.end("lost")
     assert world.wait_for_attempt(world.plugin.pulls) == pytest.approx(1)
 
