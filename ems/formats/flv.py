@@ -134,7 +134,8 @@ class TagReader:
         if len(body) < 5:
             return []
         if body[1] == CODED:
-            return self._coded(0, codec, keyframe, _signed24(body[2:5]) * MILLISECOND, body[5:])
+            offset = int.from_bytes(body[2:5], "big", signed=True) * MILLISECOND
+            return self._coded(0, codec, keyframe, offset, body[5:])
         if body[1] == SEQUENCE_HEADER:
             self._configure(0, codec, body[5:])
         return []

@@ -1,5 +1,6 @@
 """Pulls from and pushes to other people's servers: what goes in there comes out here, and the other way round."""
 
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -169,9 +170,15 @@ def test_a_push_in_small_chunks(ems_server: EmsServer, nginx: Nginx, children: C
     _assert_arrived(playback.recording, sent, 3)
 
 
+def _is_playable(url: str) -> bool:
+    command = ["ffprobe", "-v", "quiet", "-rw_timeout", "2000000", "-show_entries", "format=format_name", url]
+    return subprocess.run(command, capture_output=True, timeout=10, check=False).returncode == 0
+
+
 def test_a_name_that_is_taken_there(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path) -> None:
     """A target that refuses is asked again; why it refuses is in the list of jobs, and once in the log."""
-    publish(children, sent, nginx.url("mine"))
+    publisher = publish(children, sent, nginx.url("mine"))
+    wait_until(lambda: _is_playable(nginx.url("mine")) or not publisher.running, "the other publisher", 20)
     publish(children, sent, ems_server.rtmp("mine"))
     ems_server.wait_for_stream("mine")
     ems_server.api("pushStream", uri=nginx.url("").rstrip("/"), localStreamName="mine")
