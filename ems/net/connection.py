@@ -19,6 +19,9 @@ class Connection(Protocol):
     the control doors, which the runtime API does not list. `close_level` is the level at which their end is logged.
     """
 
+    __slots__ = ("bytes_received", "bytes_sent", "created", "first_id", "registry")
+    """For those with many connections: what is not in slots is in a dictionary, which costs 1.5 KiB from 30 names on."""
+
     log = Logger()
     close_level = LogLevel.info
     tags: tuple[str, ...] = ("TCP",)

@@ -31,6 +31,21 @@ class RtmpConnection(RtmpSession):
     What it has told of itself is in `client`; what it can take in `fourccs` and `multitrack`.
     """
 
+    __slots__ = (
+        "_age",
+        "_idle",
+        "_young",
+        "application",
+        "bandwidth_checked",
+        "client",
+        "fourccs",
+        "make_http",
+        "multitrack",
+        "name_prefix",
+        "net_streams",
+        "verdict",
+    )
+
     HANDSHAKE_SECONDS = 5
     CONNECT_SECONDS = 20
     """Until the connect call."""

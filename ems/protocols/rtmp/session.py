@@ -26,6 +26,18 @@ COMMAND_TYPES = frozenset((MessageType.COMMAND, MessageType.COMMAND_AMF3))
 class RtmpSession(Connection):
     """One RTMP connection, whoever opened it. Subclasses say what messages mean and what ends with the connection."""
 
+    __slots__ = (
+        "_closing",
+        "_closing_seconds",
+        "_heard",
+        "_outlet",
+        "_silent",
+        "calls_received",
+        "calls_sent",
+        "server",
+        "wire",
+    )
+
     PING_SECONDS = 20
     """Silence after which the peer is asked for a sign of life."""
 
