@@ -2,7 +2,7 @@
 #
 #   make run      installs into .venv what is missing, and starts the server in the foreground
 #   make test     everything that a change has to pass
-#   make quick    of that, what needs no other programs: a minute
+#   make quick    of that, what needs no other programs
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
