@@ -15,6 +15,7 @@ from ems.access import guard
 from ems.config import LogAppender, Runtime, load_config, prepare_runtime
 from ems.config.store import Store
 from ems.demo import DemoStream
+from ems.housekeeping import Housekeeping
 from ems.jobs.service import JobService
 from ems.log import LogOutputs
 from ems.net.acceptor import Acceptors
@@ -95,8 +96,9 @@ def make_service(
     server.jobs = JobService(server, pullers=pullers(), pushers=pushers(), store=job_file)
     service = EmsService(server)
     log = LogService(server.log, begin=begin_log)
-    parts = (log, server.connections, server.streams, *guards, server.acceptors, server.jobs, *_options(server, reactor))
-    for part in parts:
+    housekeeping = Housekeeping(reactor, server.connections)
+    parts = (log, server.connections, server.streams, *guards, server.acceptors, server.jobs, housekeeping)
+    for part in (*parts, *_options(server, reactor)):
         part.setServiceParent(service)
     return service
 

@@ -46,6 +46,10 @@ class Verdict(NamedTuple):
     delay: float = 0.0
 
 
+VISITOR = Verdict()
+"""Let in, without the right to publish where that has to be earned: the same object for all of them."""
+
+
 class RtmpGate(Service):
     """RTMP authentication: the switch that ``auth.xml`` keeps, the users, and the verdict on each client.
 
@@ -98,7 +102,7 @@ class RtmpGate(Service):
         """The verdict on a client at `host` that calls connect with these properties, `app` among them as it was sent."""
         if not self.closed:
             # Should the switch be turned on, whoever came before has not logged in.
-            return Verdict()
+            return VISITOR
         credentials = read_credentials(app)
         if self._has_token(credentials):
             return Verdict(may_publish=True)
@@ -107,7 +111,7 @@ class RtmpGate(Service):
         assert self._settings is not None
         if looks_like_publisher(properties) or self._settings.authenticate_play:
             return Verdict(refusal=adobe.NEED_AUTHENTICATION, reason="it has to log in")
-        return Verdict()
+        return VISITOR
 
     def _has_token(self, credentials: Credentials) -> bool:
         assert self._settings is not None

@@ -44,8 +44,8 @@ class Lane:
     SLICE = 256
     """Viewers between two turns of the reactor: about 1.5 ms."""
 
-    SHARE = 4
-    """The interval in units of a pass's cost: passes take at most a fifth of the processor, as long as the interval may grow."""
+    SHARE = 3
+    """The interval in units of a pass's cost: passes take at most a quarter of the processor, while the interval may grow."""
 
     INERTIA = 8
     """Passes over which the interval settles: a dear one, which brings everybody a key frame, must not delay the next frames."""

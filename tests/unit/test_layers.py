@@ -46,6 +46,7 @@ TOP: dict[str, set[str]] = {
     "demo_clip": {"media"},
     "errors": set(),
     "foreground": {"process"},
+    "housekeeping": set(),
     "interfaces": set(),
     "manhole": {"config"},
     "plugins": set(),

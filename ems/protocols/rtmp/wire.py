@@ -81,7 +81,7 @@ class Wire:
         self.received = 0
         self._handshake: Handshake | None = handshake
         self._reader = ChunkReader()
-        self._output = [handshake.hello] if handshake.hello else []
+        self._output = handshake.hello
         self._window = self.FIRST_ACKNOWLEDGEMENT
         self._acknowledged = 0
 
@@ -96,7 +96,7 @@ class Wire:
         if self._handshake is not None:
             reply, data = self._handshake.receive(data)
             if reply:
-                self._output.append(reply)
+                self._output += reply
             if not self._handshake.done:
                 return []
             self._handshake = None
@@ -117,14 +117,12 @@ class Wire:
 
     def take_output(self) -> bytes:
         """What has to be sent now."""
-        if not self._output:
-            return b""
-        output, self._output = self._output, []
-        return b"".join(output)
+        output, self._output = self._output, b""
+        return output
 
     def send(self, chunk_stream_id: int, message: Message) -> None:
         """Put a message into the output."""
-        self._output.append(chunked(chunk_stream_id, message, self.out_chunk_size))
+        self._output += chunked(chunk_stream_id, message, self.out_chunk_size)
 
     def control(self, message_type: MessageType, payload: bytes) -> None:
         """Put a protocol control message into the output."""
