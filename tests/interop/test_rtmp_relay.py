@@ -41,7 +41,7 @@ MAX_RETURN = 3.0
 def nginx(children: Children, tmp_path: Path) -> Nginx:
     """nginx with its RTMP module."""
     if not has_nginx():
-        pytest.skip("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
+        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
     started = Nginx(children, _folder(tmp_path, "nginx"))
     started.start()
     return started

@@ -102,7 +102,7 @@ def test_http_inside_tls_is_served(server: EmsServer, children: Children, tmp_pa
 def gate(children: Children, tmp_path: Path) -> Iterator[tuple[Nginx, TlsGate]]:
     """nginx-rtmp behind a TLS server of somebody else."""
     if not has_nginx():
-        pytest.skip("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
+        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
     nginx = Nginx(children, subfolder(tmp_path, "nginx"))
     nginx.start()
     with TlsGate(nginx.port, tmp_path) as opened:

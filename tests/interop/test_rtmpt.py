@@ -55,7 +55,7 @@ def test_sound_stays_with_the_picture(broadcast: Broadcast, player: str) -> None
 def gate(children: Children, tmp_path: Path) -> Iterator[tuple[Nginx, TunnelGate]]:
     """nginx-rtmp behind a tunnel server of somebody else."""
     if not has_nginx():
-        pytest.skip("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
+        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
     nginx = Nginx(children, subfolder(tmp_path, "nginx"))
     nginx.start()
     with TunnelGate(nginx.port) as opened:
