@@ -9,12 +9,12 @@ BIN := .venv/bin
 # Set to 0 to run all tests in one process.
 JOBS ?= 2
 
-.PHONY: run test quick lint types unit service interop wheel clean
+.PHONY: run test quick lint types unit service interop browser players wheel clean
 
-run: .venv/.installed
+run: .venv/.installed players
 	@exec $(BIN)/ems --config config/config.lua --runtime run $(EMS_OPTIONS)
 
-test: .cache/machine-ready quick interop
+test: .cache/machine-ready quick interop browser
 
 quick: lint types unit service
 
@@ -35,7 +35,15 @@ service: .venv/.test-installed
 interop: .venv/.test-installed
 	$(BIN)/pytest tests/interop
 
-wheel: .venv/.installed
+# The pages in Chromium. Screenshots are kept in .cache/browser.
+browser: .venv/.test-installed players
+	$(BIN)/pytest tests/browser
+
+# What the pages need and this source does not hold: hls.js.
+players:
+	@$(PYTHON) tools/get-players.py
+
+wheel: .venv/.installed players
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:

@@ -63,7 +63,7 @@ def start_ems(children: Children, folder: Path, reactor: str = "asyncio", more: 
     config.write_text(f"""configuration = {{
     logAppenders = {{ {{ name = "console", type = "console", level = {LOG_LEVEL} }} }},
     applications = {{ {{
-        name = "ems", default = true, aliases = {{ "live" }}, demoStream = "",
+        name = "ems", default = true, aliases = {{ "live" }}, demoStream = "", runWebServer = false,
         acceptors = {{ {{ ip = "127.0.0.1", port = {port}, protocol = "inboundRtmp" }}, {more} }},
     }} }},
 }}

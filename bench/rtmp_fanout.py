@@ -19,8 +19,9 @@ from bench.programs import STARTERS, Players, Publisher, RtmpServer, require, st
 from bench.report import Goals, median, print_run, print_table
 from tests.processes import Children
 
-WARM_SECONDS = 5
-"""One player for so long before memory is first read: it fills the ring, which all players share."""
+WARM_SECONDS = 20
+"""One player for so long before memory is first read: the ring, which all players share, is full, and has been so for long enough
+that the allocator needs no more for it."""
 
 CONNECT_SECONDS = 120
 """What the players get for connecting: on a busy machine a thousand need a while."""

@@ -107,6 +107,7 @@ _SUGGESTIONS = (
         "publish  ffmpeg -re -f lavfi -i testsrc2 -pix_fmt yuv420p -c:v libx264 -g 50 -f flv rtmp://{authority}/live/mine",
     ),
     ("inboundRtmp", "play     ffplay rtmp://{authority}/live/demo"),
+    ("http", "watch    http://{authority}/     in a browser"),
     ("inboundAsciiCli", "ask      telnet {host} {port}     and there: listStreams"),
 )
 

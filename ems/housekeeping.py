@@ -5,6 +5,7 @@ allocator keeps the free rest: nearly 2 KiB for each of a thousand players who c
 """
 
 import ctypes
+import gc
 from collections.abc import Sized
 
 from twisted.application.service import Service
@@ -13,7 +14,11 @@ from twisted.internet.task import LoopingCall
 
 
 def return_free_memory() -> None:
-    """Give free pages back to the system, where the C library can (glibc's ``malloc_trim``): some milliseconds."""
+    """Clear away what is garbage, and give free pages back to the system, where the C library can (glibc's ``malloc_trim``).
+
+    Some milliseconds: what was there at the start is frozen and not looked at.
+    """
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IProtocolFactory
 
     from ems.api.command import Command
     from ems.config import AcceptorConfig
+    from ems.events.event import Event
     from ems.media.frame import Frame
-    from ems.media.track import Track
+    from ems.media.track import Kind, Track
+    from ems.net.acceptor import Acceptor
+    from ems.net.connection import Connection
     from ems.server import Server
     from ems.streams.inbound import InboundStream
     from ems.streams.outbound import OutboundStream
@@ -98,6 +102,62 @@ class IPusher(Interface):
 
         `settings` are the parameters of pushStream. Never raises for what the network does.
         """
+
+
+class IEventSink(Interface):
+    """Wants to know what happens in the server. A sink that is installed is used, by every server of the machine."""
+
+    events: "tuple[str, ...] | None" = Attribute("The types of events that it is told of (docs/events.md), None for all.")
+
+    def open(server: "Server") -> None:
+        """The server starts. Whoever raises here is left out."""
+
+    def event(event: "Event") -> None:
+        """Something has happened. Must not block; whoever raises is logged and goes on being told."""
+
+    def close() -> "Deferred[None] | None":
+        """The server stops, and waits up to 5 s for the Deferred, if there is one."""
+
+
+class IStreamReporter(Interface):
+    """Who wants to know everything about streams (`StreamManager.reporters`). What it does must cost little."""
+
+    def neutral_came(connection: "Connection", number: int) -> None:
+        """A connection has made a message stream, which neither publishes nor plays yet."""
+
+    def neutral_left(connection: "Connection", number: int) -> None:
+        """It does so now, or is gone."""
+
+    def stream_made(stream: "InboundStream | OutboundStream") -> None:
+        """There is a stream, without tracks and without its source yet."""
+
+    def stream_over(stream: "InboundStream | OutboundStream") -> None:
+        """A stream has ended; its counters are final."""
+
+    def codecs_changed(stream: "InboundStream") -> None:
+        """The first audio or video track has another codec, for all who are fed from it as well."""
+
+    def source_joined(outbound: "OutboundStream") -> None:
+        """An outbound stream is fed from now on, by `outbound.inbound`."""
+
+    def feed_stopped(stream: "InboundStream", kind: "Kind") -> None:
+        """There have been no frames of that kind for a while."""
+
+
+class IConnectionObserver(Interface):
+    """Who wants to know of every connection and acceptor (`ConnectionRegistry.observers`)."""
+
+    def connection_opened(connection: "Connection") -> None:
+        """The connection has its ids."""
+
+    def connection_closed(connection: "Connection") -> None:
+        """The transport is lost; its addresses are still known."""
+
+    def acceptor_opened(acceptor: "Acceptor") -> None:
+        """A port listens."""
+
+    def acceptor_closed(acceptor: "Acceptor") -> None:
+        """A port listens no more."""
 
 
 class IStreamObserver(Interface):

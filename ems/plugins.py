@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface import implementer
 
-from ems.interfaces import IAcceptorProtocol, IPuller, IPusher
+from ems.interfaces import IAcceptorProtocol, IEventSink, IPuller, IPusher
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProtocolFactory
@@ -77,6 +77,11 @@ def pullers() -> dict[str, Any]:
 def pushers() -> dict[str, Any]:
     """Every `IPusher` by its URI schemes; when two claim one scheme the first that is found keeps it."""
     return _by_name((scheme, plugin) for plugin in getPlugins(IPusher) for scheme in plugin.schemes)
+
+
+def event_sinks() -> list[Any]:
+    """Every `IEventSink`."""
+    return [*getPlugins(IEventSink)]
 
 
 def _by_name(claims: Iterable[tuple[str, Any]]) -> dict[str, Any]:

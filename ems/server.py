@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ems.events.bus import EventBus
 from ems.net.intake import Intake
+from ems.published import PublishedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from ems.interfaces import IAcceptorProtocol
     from ems.jobs.service import JobService
     from ems.log import LogOutputs
+    from ems.metadata.service import MetadataService
     from ems.net.acceptor import Acceptors
     from ems.net.limits import LimitKeeper
     from ems.net.registry import ConnectionRegistry
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ems.streams.ingest import IngestPoints
     from ems.streams.manager import StreamManager
     from ems.version import Version
+    from ems.web.service import WebServer
 
 
 @dataclass(eq=False)
@@ -36,6 +40,8 @@ class Server:
     connections: "ConnectionRegistry"
     acceptor_protocols: "Mapping[str, IAcceptorProtocol]"
     shut_down: Callable[[str], None]
+    events: EventBus = field(default_factory=EventBus)
+    published: PublishedFiles = field(default_factory=PublishedFiles)
     intake: Intake = field(init=False)
     acceptors: "Acceptors" = field(init=False)
     aliases: "StreamAliases" = field(init=False)
@@ -43,6 +49,8 @@ class Server:
     limits: "LimitKeeper" = field(init=False)
     rtmp_gate: "RtmpGate" = field(init=False)
     jobs: "JobService" = field(init=False)
+    metadata: "MetadataService" = field(init=False)
+    web: "WebServer | None" = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.intake = Intake(self.clock)

@@ -14,16 +14,25 @@ from twisted.logger import Logger
 from ems.access import guard
 from ems.config import LogAppender, Runtime, load_config, prepare_runtime
 from ems.config.store import Store
+from ems.config.web import load_web_config
 from ems.demo import DemoStream
+from ems.events.sinks import EventSinks
 from ems.housekeeping import Housekeeping
 from ems.jobs.service import JobService
 from ems.log import LogOutputs
+from ems.metadata.service import MetadataService
 from ems.net.acceptor import Acceptors
 from ems.net.registry import ConnectionRegistry
-from ems.plugins import acceptor_protocols, pullers, pushers
+from ems.plugins import acceptor_protocols, event_sinks, pullers, pushers
+from ems.reporting import Reporting, describe_version
+from ems.segmenters.hls.auto import AutoHlsService
+from ems.segmenters.hls.job import HlsJobs
 from ems.server import Server
 from ems.streams.manager import StreamManager
 from ems.version import read_version
+from ems.web.service import WebServer
+
+WEB_CONFIG = "webconfig.lua"
 
 DEMO_CLIP = "media/demo.mp4"
 
@@ -49,21 +58,35 @@ class EmsService(MultiService):
         for warning in config.warnings:
             self.log.warn("{warning}", warning=warning)
         self.server.acceptors.bind_configured()
+        if self.server.web is not None:
+            self.server.web.bind()
+
+    def startService(self) -> None:
+        super().startService()
+        self.server.events.emit("serverStarted", lambda: describe_version(self.server))
 
     def listening(self) -> list[tuple[str, str, int]]:
-        """What listens where: protocol, address and port of each acceptor."""
-        return [(one.config.protocol, one.config.ip, one.port) for one in self.server.acceptors.services.values()]
+        """What listens where: protocol, address and port of each acceptor, and of the web server."""
+        web = [self.server.web.listening] if self.server.web is not None else []
+        return [*((one.config.protocol, one.config.ip, one.port) for one in self.server.acceptors.services.values()), *web]
 
     def stopService(self) -> "Deferred[Any]":
-        """Stop everything, the newest part first; connections are closed with their streams."""
+        """Stop everything, the newest part first, and the log when all have ended; connections are closed with their streams."""
+        self.server.events.emit("serverStopping", lambda: describe_version(self.server))
         for connection in self.server.connections:
             connection.close("the server stops")
-        stopped: Deferred[Any] = succeed(None) if not self.running else super().stopService()
-        return stopped
+        if not self.running:
+            return succeed(None)
+        stopped: Deferred[Any] = super().stopService()
+        return stopped.addBoth(self._close_log)
+
+    def _close_log(self, result: object) -> object:
+        self.server.log.stop()
+        return result
 
 
 class LogService(Service):
-    """Writes the log for as long as the server runs; with `begin` it is the first to take Twisted's log."""
+    """Begins the log, which `EmsService` ends; with `begin` it is the first to take Twisted's log."""
 
     def __init__(self, outputs: LogOutputs, *, begin: bool) -> None:
         self.setName("log")
@@ -73,10 +96,6 @@ class LogService(Service):
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
         self._outputs.start(begin=self._begin)
-
-    def stopService(self) -> None:
-        super().stopService()
-        self._outputs.stop()
 
 
 def make_service(
@@ -92,12 +111,25 @@ def make_service(
     application = server.config.application
     guards = guard(server, lambda path: Store(prepared.resolve(path)))
     server.acceptors = Acceptors(server, reactor)
+    server.metadata = MetadataService(reactor, server.streams, server.connections)
     job_file = Store(prepared.resolve(application.push_pull_persistence_file))
     server.jobs = JobService(server, pullers=pullers(), pushers=pushers(), store=job_file)
+    server.jobs.makers["hls"] = HlsJobs(server)
     service = EmsService(server)
     log = LogService(server.log, begin=begin_log)
     housekeeping = Housekeeping(reactor, server.connections)
-    parts = (log, server.connections, server.streams, *guards, server.acceptors, server.jobs, housekeeping)
+    events = (EventSinks(server, event_sinks()), Reporting(server))
+    parts = (
+        log,
+        *events,
+        server.connections,
+        server.streams,
+        *guards,
+        server.metadata,
+        server.acceptors,
+        server.jobs,
+        housekeeping,
+    )
     for part in (*parts, *_options(server, reactor)):
         part.setServiceParent(service)
     return service
@@ -128,6 +160,11 @@ def _options(server: Server, reactor: Any) -> list[Any]:
     """The parts that a configuration may ask for."""
     parts: list[Any] = []
     application = server.config.application
+    if application.run_web_server:
+        server.web = _web_server(server, reactor)
+        parts.append(server.web)
+    if application.auto_hls is not None and application.auto_hls.target_folder:
+        parts.append(AutoHlsService(server, application.auto_hls))
     if application.demo_stream:
         clip = server.runtime.resolve(DEMO_CLIP)
         parts.append(DemoStream(reactor, server.streams, clip, application.demo_stream))
@@ -137,6 +174,17 @@ def _options(server: Server, reactor: Any) -> list[Any]:
         namespace = {"server": server, "streams": server.streams.inbound, "connections": server.connections}
         parts.append(Manhole(reactor, application.manhole, server.runtime.resolve, namespace))
     return parts
+
+
+def _web_server(server: Server, reactor: Any) -> WebServer:
+    """Its configuration lies beside the server's own, or in the runtime directory."""
+    path = server.config.source.parent / WEB_CONFIG
+    if not path.exists():
+        path = server.runtime.resolve(f"config/{WEB_CONFIG}")
+    config = load_web_config(path, server.runtime.directory)
+    for warning in config.warnings:
+        EmsService.log.warn("{warning}", warning=warning)
+    return WebServer(server, config, reactor)
 
 
 def _shut_down(reactor: Any, reason: str) -> None:

@@ -34,9 +34,12 @@ from ems.jobs.service import JobService
 from ems.log import LogOutputs
 from ems.media.frame import Frame
 from ems.media.track import Track
+from ems.metadata.service import MetadataService
 from ems.net.acceptor import Acceptors
 from ems.net.registry import ConnectionRegistry
 from ems.plugins import acceptor_protocols
+from ems.reporting import Reporting
+from ems.segmenters.hls.job import HlsJobs
 from ems.server import Server
 from ems.streams.inbound import InboundStream
 from ems.streams.manager import StreamManager
@@ -77,8 +80,12 @@ def testing_server(
     )
     for part in guard(server):
         part.startService()
+    Reporting(server).startService()
+    server.metadata = MetadataService(clock, server.streams, server.connections)
+    server.metadata.startService()
     server.acceptors = Acceptors(server, clock)
     server.jobs = JobService(server, pullers=pullers or {}, pushers=pushers or {})
+    server.jobs.makers["hls"] = HlsJobs(server)
     server.connections.startService()
     server.streams.startService()
     server.jobs.startService()

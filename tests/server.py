@@ -29,7 +29,8 @@ STOP_TIME = 2
 class EmsServer:
     """A server that listens on free ports of 127.0.0.1 and keeps its files in `folder`.
 
-    `settings` is Lua text put into the application's table: ``demoStream = "demo"``.
+    `settings` is Lua text put into the application's table: ``demoStream = "demo"``. The web server is off unless they say
+    ``runWebServer = true``; its ``webconfig.lua`` in `folder` then names a free port.
     """
 
     def __init__(self, children: Children, folder: Path, settings: str = "", doors: tuple[str, ...] = DOORS) -> None:
@@ -95,6 +96,8 @@ def _configuration(ports: dict[str, int], settings: str) -> str:
         f'{{ ip = "127.0.0.1", port = {port}, protocol = "{protocol}"{KEYS.get(protocol, "")} }}'
         for protocol, port in ports.items()
     )
+    if "runWebServer" not in settings:
+        settings = f"runWebServer = false, {settings}"
     return f"""configuration = {{
     logAppenders = {{ {{ name = "console", type = "console", level = 3 }} }},
     applications = {{ {{

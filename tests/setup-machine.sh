@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs the programs that the tests of the interop layer run the server against (Debian 12 or Ubuntu 22.04 and later).
+# Installs the programs that the tests of the interop and browser layers run the server against (Debian 12 or Ubuntu 22.04 and later).
 #   tests/setup-machine.sh      as root, or by a user who may use sudo
-# Without them `make quick` still works, and `make interop` names each client that is missing.
+# Without them `make quick` still works; `make interop` and `make browser` name each program that is missing.
 set -eu
 
 packages="ffmpeg rtmpdump vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav nginx libnginx-mod-rtmp openssl"
+gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav nginx libnginx-mod-rtmp openssl chromium"
 
 missing=
 for package in $packages; do

@@ -181,13 +181,14 @@ class Answer:
     """What a command says when its declared answer and plain data are not enough.
 
     `description` replaces the declared answer. `closes` ends the caller's connection after the reply; `silent` ends it
-    instead of the reply.
+    instead of the reply. `raw` is sent as it is, without a reply around it.
     """
 
     data: Json = None
     description: str | None = None
     closes: bool = False
     silent: bool = False
+    raw: str | None = None
 
 
 Run: TypeAlias = "Callable[[Server, Arguments], Awaitable[Json | Answer]]"

@@ -28,7 +28,7 @@ APPLICATION_ID = 1
 STANDARD_CONNECTION = 0
 """``connectionType`` of a stream that no command has asked for."""
 
-STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint", "leftOut")
+STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint", "leftOut", "transportStream")
 """What a stream object tells of its peer, where it is known."""
 
 LAYER_DETAILS = ("rxInvokes", "txInvokes", "userAgent", "serverAgent")
@@ -81,6 +81,17 @@ def describe_stream(stream: "InboundStream | OutboundStream", now: float) -> Obj
 
 def describe_connection(connection: "Connection", now: float) -> Object:
     """A connection object: its socket, and the protocol layers on it from far to near."""
+    stack = [
+        _describe_layer(connection, index, layer_id, tag, now)
+        for index, (layer_id, tag) in enumerate(zip(connection.layer_ids, connection.tags, strict=True))
+    ]
+    settings = [_describe_job(stream) for stream in connection.streams]
+    jobs = {key: value for one in settings for key, value in one.items()}
+    return {"carrier": describe_carrier(connection), "stack": [*stack], **jobs}
+
+
+def describe_carrier(connection: "Connection") -> Object:
+    """A carrier object: the socket of a connection."""
     (near_ip, near_port), (far_ip, far_port) = connection.near, connection.far
     udp = connection.tags[0] == "UDP"
     carrier: Object = {
@@ -92,12 +103,12 @@ def describe_connection(connection: "Connection", now: float) -> Object:
     }
     if not udp:
         carrier |= {"farIP": far_ip, "farPort": far_port, "tx": connection.bytes_sent}
-    stack = [
-        _describe_layer(connection, index, layer_id, tag, now)
-        for index, (layer_id, tag) in enumerate(zip(connection.layer_ids, connection.tags, strict=True))
-    ]
-    settings = [_describe_job(stream) for stream in connection.streams]
-    return {"carrier": carrier, "stack": [*stack], **{key: value for one in settings for key, value in one.items()}}
+    return carrier
+
+
+def describe_acceptor_carrier(acceptor: "Acceptor") -> Object:
+    """A carrier object: a listening socket."""
+    return {"id": acceptor.id, "type": "IOHT_ACCEPTOR", "nearIP": acceptor.config.ip, "nearPort": acceptor.port}
 
 
 def describe_service(acceptor: "Acceptor") -> Object:

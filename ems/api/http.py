@@ -28,7 +28,7 @@ from ems.api.browser import BrowserPolicy
 from ems.api.json_body import MAX_BODY, parse_json_request
 from ems.api.openapi import openapi_document
 from ems.api.registry import CommandRegistry
-from ems.api.reply import JSON_END, Reply, compact_json, failure, to_json
+from ems.api.reply import Reply, compact_json, failure, to_json, to_json_text
 from ems.api.request import Request, parse_parameters
 from ems.errors import CommandError
 from ems.version import NAME
@@ -168,7 +168,7 @@ def _send_text(request: BoundedRequest, reply: Reply) -> None:
     if reply.silent:
         request.loseConnection()
     else:
-        _send(request, HTTPStatus.OK, b"text/plain", to_json(reply) + JSON_END)
+        _send(request, HTTPStatus.OK, b"text/plain", to_json_text(reply))
 
 
 def _send_json(request: BoundedRequest, reply: Reply) -> None:

@@ -32,8 +32,10 @@ OBJECTS: dict[str, dict[str, str]] = {
         "tcUrl": "RTMP: the address that was connected to, where known.",
         "ingestPoint": "The private name under which it is published, where that is an ingest point.",
         "leftOut": "Outbound streams: the tracks that the client does not get, each with the reason; absent when it gets all.",
+        "transportStream": "MPEG-TS: what is in it and what was wrong with it (see the page mpegts).",
         "pullSettings": "Pulled streams: the configuration of the pull, as listConfig has it, without its state.",
         "pushSettings": "Streams that are pushed: the configuration of the push.",
+        "hlsSettings": "Streams that are written as HLS: the configuration of the output.",
         "_isInternal": "There and true when the stream is between parts of the server.",
     },
     "track": {

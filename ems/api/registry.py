@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
 from ems.api.arguments import Arguments, bind
 from ems.api.command import Answer, Command
-from ems.api.reply import Reply, Status, failure
+from ems.api.reply import Reply, Status, failure, reply_object
 from ems.api.request import Request
 from ems.errors import CommandError
+from ems.events.concealment import concealed
 from ems.interfaces import ICommandGroup
 
 if TYPE_CHECKING:
@@ -51,8 +52,11 @@ class CommandRegistry:
 
     async def execute(self, server: "Server", request: Request) -> Reply:
         """Carry the request out. Never raises: what goes wrong is told in the reply, and in the log when it is our mistake."""
-        reply = await self._execute(server, request)
-        return replace(reply, response_id=request.command_id)
+        server.events.emit("cliRequest", lambda: _describe_request(request))
+        reply = replace(await self._execute(server, request), response_id=request.command_id)
+        if not reply.silent:
+            server.events.emit("cliResponse", lambda: concealed(reply_object(reply)))
+        return reply
 
     async def _execute(self, server: "Server", request: Request) -> Reply:
         command = self.find(request.command)
@@ -82,4 +86,10 @@ class CommandRegistry:
             ascii_fields=command.ascii_fields,
             closes=answer.closes,
             silent=answer.silent,
+            raw=answer.raw,
         )
+
+
+def _describe_request(request: Request) -> dict[str, Any]:
+    """The payload of cliRequest: the command as it came, without passwords."""
+    return {"command": request.command[:MAX_ECHOED_NAME], "parameters": concealed(request.parameters) or None}

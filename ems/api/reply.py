@@ -37,7 +37,8 @@ class Reply:
     """The reply to one request.
 
     `http_status` is what the modern form of the HTTP door answers with. `ascii_fields` are the keys that the ASCII door
-    shows, all when empty. `closes` ends the connection after the reply, `silent` instead of it.
+    shows, all when empty. `closes` ends the connection after the reply, `silent` instead of it. With `raw` that text alone is
+    sent, by every door.
     """
 
     status: Status
@@ -48,6 +49,7 @@ class Reply:
     ascii_fields: tuple[str, ...] = ()
     closes: bool = False
     silent: bool = False
+    raw: str | None = None
 
 
 def failure(description: str, response_id: str = "", http_status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Reply:
@@ -55,12 +57,22 @@ def failure(description: str, response_id: str = "", http_status: HTTPStatus = H
     return Reply(Status.FAIL, description, None, response_id, http_status)
 
 
-def to_json(reply: Reply) -> bytes:
-    """The reply object in UTF-8, without anything around it."""
+def reply_object(reply: Reply) -> dict[str, Json]:
+    """The reply as a map."""
     fields: dict[str, Json] = {"data": reply.data, "description": reply.description, "status": reply.status.value}
     if reply.response_id:
         fields["responseId"] = reply.response_id
-    return compact_json(fields)
+    return fields
+
+
+def to_json(reply: Reply) -> bytes:
+    """The reply object in UTF-8, without anything around it."""
+    return reply.raw.encode("utf-8", "replace") if reply.raw is not None else compact_json(reply_object(reply))
+
+
+def to_json_text(reply: Reply) -> bytes:
+    """The reply object and what ends it, as the doors of the original send it."""
+    return to_json(reply) + (JSON_END if reply.raw is None else b"")
 
 
 def compact_json(value: Json) -> bytes:
@@ -71,12 +83,14 @@ def compact_json(value: Json) -> bytes:
 
 def to_json_line(reply: Reply, length_prefix: bool) -> bytes:
     """The reply as the JSON door sends it: with `length_prefix`, behind the length of all that follows in 4 bytes."""
-    body = to_json(reply) + JSON_END
-    return len(body).to_bytes(LENGTH_PREFIX_SIZE, "big") + body if length_prefix else body
+    body = to_json_text(reply)
+    return len(body).to_bytes(LENGTH_PREFIX_SIZE, "big") + body if length_prefix and reply.raw is None else body
 
 
 def to_ascii(reply: Reply) -> bytes:
     """The reply as text for people, in UTF-8: a status line, the description, and the data indented."""
+    if reply.raw is not None:
+        return to_json(reply)
     description = reply.description.translate(_CONTROLS)
     if reply.status is Status.FAIL:
         return f"Command failed!\n\r{description}\n\r\n\r".encode("utf-8", "replace")

@@ -40,6 +40,7 @@ CODEC_TAGS = {
     Codec.FLV_SPEEX: "ASPEEX",
     Codec.FLV_DEVICE: "ADEVICE",
     Codec.AMF0: "UNK",
+    Codec.TS: "UNK",
 }
 """The tag of every codec. Those that the original did not have follow its pattern: A or V, then the codec's name."""
 

@@ -51,17 +51,18 @@ class EventSink(Checked):
 
     type: str = key("type", Choice(("file", "RPC", "console")), "console", "what kind of receiver", required=True)
     custom_data: object = key("customData", Anything(), None, "attached to each event, in place of the logger's")
-    enabled_events: tuple[str, ...] | None = key("enabledEvents", TextList(), None, "the events that are sent; missing is all")
+    enabled_events: tuple[str, ...] | None = key(
+        "enabledEvents", TextList(), None, "the events that are sent; missing is all but a few"
+    )
     url: str = key(
         "url", Pattern(r"(?i:https?)://[^\s/]\S*", "an http:// or https:// address"), "", "RPC: where events are posted"
     )
     serializer_type: str = key("serializerType", Choice(("JSON", "XML", "XMLRPC")), "JSON", "RPC: how an event is written")
-    filename: str = key(
-        "filename", FilePath(), "", "file: the path without extension; a folder (ending in `/`) gets `events.log`"
-    )
+    secret: str = key("secret", Text(), "", "RPC: what events are signed with, see [events.md](events.md#who-is-calling)")
+    filename: str = key("filename", FilePath(), "", "file: the path; a folder (ending in `/`) gets `events.log`")
     format: str = key("format", Text(), "text", "file: `text`, `xml`, `json` or `w3c`; anything else is `text`")
-    timestamp: bool = key("timestamp", Boolean(), False, "file: write the time of each event (text)")
-    append_timestamp: bool = key("appendTimestamp", Boolean(), True, "file: name parts by their time, not by a counter")
+    timestamp: bool = key("timestamp", Boolean(), False, "file: write the local time of each event")
+    append_timestamp: bool = key("appendTimestamp", Boolean(), True, "file: add the time at which it was begun to the name")
     append_instance: bool = key("appendInstance", Boolean(), False, "file: add a random number of the process to the name")
     file_chunk_length: int = key("fileChunkLength", Integer(0), 0, "file: seconds after which a new part is begun; 0 is never")
     file_chunk_time: str = key(

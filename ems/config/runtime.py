@@ -17,7 +17,7 @@ FOLDERS = ("config", "media", "webroot", "logs")
 
 CONFIG_FILE = "config/config.lua"
 
-DEFAULT_FILES = {CONFIG_FILE: "config.lua", "webroot/index.html": "webroot/index.html"}
+DEFAULT_FILES = {CONFIG_FILE: "config.lua", "config/webconfig.lua": "webconfig.lua"}
 """The files that a fresh runtime directory gets, and where each lies in the package's folder ``defaults``."""
 
 _log = Logger()

@@ -75,9 +75,15 @@ def read_variant(content: bytes) -> Variant:
         raise VariantError("a document type declaration has no place in this file") from None
 
 
-def write_variant(value: Variant) -> bytes:
-    """The file for a value. Raises `VariantError` for what cannot be stored or would be too large to read again."""
-    content = ('<?xml version="1.0" ?>\n' + "".join(_lines(value, "", 0))).encode()
+def write_variant(value: Variant, *, compact: bool = False) -> bytes:
+    """The file for a value. Raises `VariantError` for what cannot be stored or would be too large to read again.
+
+    When `compact` it is the root element alone, in one line without white space between elements.
+    """
+    if compact:
+        content = "".join(line.strip() for line in _lines(value, "", 0)).replace("\n", "&#10;").encode()
+    else:
+        content = ('<?xml version="1.0" ?>\n' + "".join(_lines(value, "", 0))).encode()
     if len(content) > MAX_FILE:
         raise VariantError(f"more than {MAX_FILE >> 20} MiB would have to be stored")
     return content
@@ -112,13 +118,13 @@ def _scalar(value: Variant, name: str) -> str:
     return f"<{tag} name={_quoted(name)}>{text_of(value)}</{tag}>"
 
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 §2.2 has no form for, not even an escaped one."""
 
 
 def _storable(text: str) -> str:
     encoded(text)
-    found = _FORBIDDEN.search(text)
+    found = FORBIDDEN.search(text)
     if found is not None:
         raise VariantError(f"{text[:40]!r} contains U+{ord(found.group()):04X}, which cannot be stored")
     return text

@@ -101,6 +101,15 @@ class Job:
     def stop(self, reason: str) -> None:
         """End for good."""
 
+    def removed(self) -> None:
+        """A command has removed it, after `stop`: it is not only the server that stops, or the job that is over."""
+
+    async def finished(self) -> None:
+        """Return when, after `stop`, nothing of it is under way any more."""
+
+    async def remove_files(self) -> None:
+        """Delete what it has written, after `stop`. Jobs that write nothing have nothing to do."""
+
 
 class DormantJob(Job):
     """A stored job that cannot run here: of a kind that this version does not have, or with settings that make no sense.

@@ -17,6 +17,10 @@ class PullJob(NetworkJob):
 
     kind = "pull"
 
+    def ended(self, reason: str) -> None:
+        self._service.server.events.emit("pullStreamFailed", lambda: self.configuration)
+        super().ended(reason)
+
     def launch(self, attempt: Attempt) -> "IAttempt":
         server = self._service.server
         if self.name in server.streams.inbound:

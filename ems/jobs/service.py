@@ -1,6 +1,6 @@
 """All jobs of the server: made, found, removed, and started again with it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from random import Random
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 
 NetworkJobT = TypeVar("NetworkJobT", bound=NetworkJob)
 
+JobMaker = Callable[["JobService", int, Mapping[str, Any]], Job]
+"""Makes a job of an id and settings, given or stored ones. Raises `CommandError` when they make no sense."""
+
 
 @implementer(IStreamObserver)
 class JobService(Service):
     """Every job by its id.
 
     `pullers` and `pushers` are the plugins by URI scheme. Without a `store` nothing survives a restart. `random` decides on
-    pauses; `in_thread` runs a function elsewhere and returns a Deferred of its result.
+    pauses; `in_thread` runs a function elsewhere and returns a Deferred of its result. `makers` make the jobs of kinds that
+    other rooms bring, such as HLS; they have to be there before the start.
     """
 
     name = "jobs"
@@ -57,6 +61,7 @@ class JobService(Service):
         self.pullers = pullers
         self.pushers = pushers
         self.random = random or Random()
+        self.makers: dict[str, JobMaker] = {}
         self._jobs: dict[int, Job] = {}
         self._ids = count(1)
         self._archive = Archive(store, server.version, self._persistent, in_thread=in_thread) if store is not None else None
@@ -118,12 +123,22 @@ class JobService(Service):
         uri = Uri.parse(str(complete_settings["targetUri"]))
         return await self._keep(PushJob(self, next(self._ids), complete_settings, uri))
 
+    async def add(self, kind: str, settings: Iterable[Mapping[str, Any]]) -> list[Job]:
+        """Keep new jobs of a kind of `makers` and start them: all or, when `CommandError` is raised, none of them.
+
+        Returns when they are safely stored.
+        """
+        jobs = [self.makers[kind](self, next(self._ids), one) for one in settings]
+        await self._keep_all(jobs)
+        return jobs
+
     async def remove(self, jobs: Iterable[Job], reason: str) -> None:
         """End jobs and forget them. Returns when a restart does not bring them back; raises `CommandError` if it will."""
         stored = False
         for job in [*jobs]:
             self._jobs.pop(job.id, None)
             job.stop(reason)
+            job.removed()
             stored = stored or job.persistent
         if not stored:
             return
@@ -147,23 +162,30 @@ class JobService(Service):
                 job.stream_left()
 
     async def _keep(self, job: NetworkJobT) -> NetworkJobT:
-        self._jobs[job.id] = job
+        await self._keep_all([job])
+        return job
+
+    async def _keep_all(self, jobs: Sequence[Job]) -> None:
+        self._jobs.update((job.id, job) for job in jobs)
         try:
-            if job.persistent:
+            if any(job.persistent for job in jobs):
                 await self._save()
         except CommandError:
-            self.discard(job)
+            for job in jobs:
+                self.discard(job)
             raise
-        # While it was written it may have been removed again, or the server been told to stop.
-        if self.running and self._jobs.get(job.id) is job:
-            job.start()
-        return job
+        for job in jobs:
+            # While it was written it may have been removed again, or the server been told to stop.
+            if self.running and self._jobs.get(job.id) is job:
+                job.start()
 
     async def _save(self) -> None:
         if self._archive is not None:
             await self._archive.save()
 
     async def _flush(self) -> None:
+        for job in [*self]:
+            await job.finished()
         if self._archive is not None:
             await self._archive.flush()
 
@@ -186,14 +208,16 @@ class JobService(Service):
 
     def _restored(self, entry: Entry, config_id: int) -> Job:
         try:
-            return self._restored_network_job(entry, config_id)
+            return self._restored_job(entry, config_id)
         except CommandError as error:
             self.log.warn("{kind} {id} is kept but does not run: {error}", kind=entry.kind, id=config_id, error=error)
             return DormantJob(entry, config_id, self.now, str(error))
 
-    def _restored_network_job(self, entry: Entry, config_id: int) -> NetworkJob:
-        """The pull or push that is stored; raises `CommandError` when it cannot run here."""
+    def _restored_job(self, entry: Entry, config_id: int) -> Job:
+        """The job that is stored; raises `CommandError` when it cannot run here."""
         values = {key: value for key, value in entry.values.items() if key != "operationType"}
+        if entry.kind in self.makers:
+            return self.makers[entry.kind](self, config_id, values)
         values.setdefault("emulateUserAgent", self.server.version.user_agent)
         if entry.kind == PullJob.kind:
             settings = complete(values, PULL, PULL_EXTRAS)

@@ -1,4 +1,4 @@
-"""The settings of pulls and pushes: every key of the runtime API, with its default and its type in pushPullSetup.xml.
+"""The settings of pulls, pushes and HLS: every key of the runtime API, with its default and its type in pushPullSetup.xml.
 
 The checksum of that file is taken over its binary form, where the width of a number counts, so the widths are the
 original's: numbers of requests are 64 bits wide, those that may be negative with a sign.
@@ -77,6 +77,45 @@ PUSH: Settings = MappingProxyType(
     }
 )
 """What every push has."""
+
+HLS: Settings = MappingProxyType(
+    {
+        "localStreamName": "",
+        "bandwidth": UInt64(0),
+        "groupName": "",
+        "groupTargetFolder": "",
+        "targetFolder": "",
+        "masterPlaylistPath": "",
+        "timestamp": 0.0,
+        "keepAlive": True,
+        "overwriteDestination": True,
+        "staleRetentionCount": UInt64(10),
+        "createMasterPlaylist": True,
+        "cleanupDestination": False,
+        "playlistType": "appending",
+        "playlistLength": UInt64(10),
+        "playlistName": "playlist.m3u8",
+        "chunkLength": UInt64(10),
+        "maxChunkLength": UInt64(0),
+        "chunkBaseName": "segment",
+        "chunkOnIDR": True,
+        "drmType": "none",
+        "AESKeyCount": UInt64(5),
+        "audioOnly": False,
+        "hlsResume": False,
+        "cleanupOnClose": False,
+        "useByteRange": False,
+        "fileLength": UInt64(0),
+        "useSystemTime": False,
+        "offsetTime": Int64(0),
+        "startOffset": UInt64(0),
+        "hlsVersion": UInt64(6),
+    }
+)
+"""What every HLS output has: one stream each. ``targetFolder`` is the stream's own, ``groupTargetFolder`` that of its group."""
+
+HLS_EXTRAS: Settings = MappingProxyType({"segmentType": "ts", "partLength": UInt64(0)})
+"""What an HLS output has when somebody gave it: our own keys."""
 
 
 def complete(given: Mapping[str, Any], defaults: Settings, extras: Settings = MappingProxyType({})) -> Settings:

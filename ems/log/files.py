@@ -1,8 +1,7 @@
 """Log files: their names, their two first lines, when a new one is begun and which old ones are deleted.
 
-A file is called ``<fileName>.<pid>.<start in ms>.log``, so that no two processes or starts write the same one. A full disk
-or a folder that somebody removes never reaches the server as an exception: records are lost, standard error says so once,
-and writing is tried again a second later; the first record that gets through is preceded by the number of lost ones.
+A file is called ``<fileName>.<pid>.<start in ms>.log``, so that no two processes or starts write the same one. When records
+are lost (`ems.log.appending`) standard error says so once, and the first record that gets through is preceded by their number.
 """
 
 import errno
@@ -11,15 +10,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from ems.config.logs import LogAppender
-
-RETRY_INTERVAL = 1.0
-"""Seconds between two attempts to write where writing failed."""
+from ems.log.appending import AppendedFile
 
 MAX_BUFFER = 1024 * 1024
 """Bytes that a delayed file holds back at most; then it writes at once."""
@@ -49,26 +46,22 @@ def text_header(banner: str) -> Header:
     return header
 
 
-class LogFile:
+class LogFile(AppendedFile):
     """The files of one appender, of which the last is open. No public method raises.
 
     `now` tells seconds since the epoch; `stderr` is told when records are lost.
     """
 
     def __init__(self, appender: LogAppender, path: Path, header: Header, stderr: TextIO, now: Callable[[], float]) -> None:
+        super().__init__(now)
         self._appender = appender
         self._path = path
         self._header = header
         self._stderr = stderr
-        self._now = now
         self._pid = os.getpid()
         self._life = f"{self._pid}_{int(now())}_{secrets.token_hex(4)}"
-        self._file: int | None = None
         self._name = ""
-        self._size = 0
         self._stamp = 0
-        self._failed_at: float | None = None
-        self._lost = 0
 
     def start(self) -> None:
         """Open the first file; deletes older ones as the appender says."""
@@ -88,36 +81,17 @@ class LogFile:
         self.flush()
         self._close()
 
-    def _write(self, records: Sequence[bytes]) -> None:
-        now = self._now()
-        if self._failed_at is not None and 0 <= now - self._failed_at < RETRY_INTERVAL:
-            self._lost += len(records)
-            return
-        try:
-            self._append(b"".join(records))
-        except OSError as error:
-            self._fail(error, len(records), now)
-        else:
-            self._failed_at = None
-
-    def _append(self, data: bytes) -> None:
-        if self._file is not None and os.fstat(self._file).st_nlink == 0:
-            # Somebody deleted it, or its folder.
-            self._close()
+    def _outdated(self) -> bool:
         limit = self._appender.file_length
-        if self._file is None or (limit and self._size >= limit):
-            self._open()
-        if self._lost:
-            data = self._line(f"{self._lost} records could not be written here") + data
-        self._put(data)
-        self._lost = 0
+        return bool(limit and self._size >= limit)
+
+    def _lost_record(self, lost: int) -> bytes:
+        return self._line(f"{lost} records could not be written here")
 
     def _open(self) -> None:
         """Open a new file with its header, and delete what the history no longer holds."""
-        self._close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._create()
-        self._size = 0
         self._put(b"".join(self._line(line) for line in self._header(self._pid, int(self._now()), self._life)))
         if self._appender.file_history_size:
             self._delete_old(keep=self._appender.file_history_size - 1)
@@ -134,30 +108,11 @@ class LogFile:
                 continue
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._path))
 
-    def _put(self, data: bytes) -> None:
-        if self._file is None or not data:
-            return
-        written = os.write(self._file, data)
-        self._size += written
-        if written < len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     def _line(self, text: str) -> bytes:
         return (text + self._appender.new_line_characters).encode()
 
-    def _close(self) -> None:
-        if self._file is not None:
-            file, self._file = self._file, None
-            with suppress(OSError):
-                os.close(file)
-
-    def _fail(self, error: OSError, records: int, now: float) -> None:
-        """Remember the loss and say so, once until writing works again."""
-        if self._failed_at is None:
-            report(self._stderr, f"log appender {self._appender.name}: {self._path}: {error.strerror}; records are lost")
-        self._lost += records
-        self._failed_at = now
-        self._close()
+    def _failed(self, error: OSError) -> None:
+        report(self._stderr, f"log appender {self._appender.name}: {self._path}: {error.strerror}; records are lost")
 
     def _delete_old(self, keep: int) -> None:
         """Delete the oldest other files of this name, by the time that the name tells, until `keep` are left."""

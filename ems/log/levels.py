@@ -33,6 +33,9 @@ _OF_TWISTED = {
 TWISTED_CHATTER = ("twisted", "log_legacy", "-")
 """First parts of the namespaces of Twisted's own events, which tell of each port and factory."""
 
+PLUGINS = "twisted.plugins."
+"""How the namespaces of plugins begin, which are not Twisted's own."""
+
 
 def level_of(event: Mapping[str, Any]) -> int:
     """Return the level of a Twisted log event, 0 (fatal) to 6 (finest); one without a level counts as info.
@@ -43,6 +46,8 @@ def level_of(event: Mapping[str, Any]) -> int:
     if type(level) is int and FATAL <= level <= FINEST:
         return level
     known = _OF_TWISTED.get(event.get("log_level"), INFO)
-    if known == INFO and str(event.get("log_namespace", "")).partition(".")[0] in TWISTED_CHATTER:
-        return DEBUG
+    if known == INFO:
+        namespace = str(event.get("log_namespace", ""))
+        if namespace.partition(".")[0] in TWISTED_CHATTER and not namespace.startswith(PLUGINS):
+            return DEBUG
     return known

@@ -17,7 +17,7 @@ class Frame(NamedTuple):
     and millisecond clocks all survive a round trip. `dts` never goes back within a track; `pts - dts` is the composition
     time offset. `data` is, for H.264 and H.265, NAL units each behind its length in 4 bytes; for other codecs the raw
     access unit (no ADTS, no Annex B); for opaque codecs (`Codec.opaque`) the FLV tag body; for `Codec.AMF0` a serialised
-    data message: its name and its arguments.
+    data message: its name and its arguments; for `Codec.TS` whole transport packets of 188 bytes, any number of them.
     """
 
     track: Track

@@ -48,6 +48,7 @@ class Codec(str, Enum):
     FLV_DEVICE = "flv-device"
 
     AMF0 = "amf0"
+    TS = "mpegts"
 
     @property
     def opaque(self) -> bool:

@@ -1,11 +1,14 @@
-"""Acceptors: the ports of config.lua and of createService, each with the protocol that answers there."""
+"""Acceptors: the ports of config.lua and of createService, each with the protocol that answers there.
+
+A protocol whose first tag is ``UDP`` gets a `UdpAcceptor`, whose senders are connections as well (`ems.net.datagrams`).
+"""
 
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -13,10 +16,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from ems.errors import CommandError
+from ems.net.datagrams import DatagramListener, PeerAddress
 from ems.net.registry import ConnectionRegistry
 from ems.net.sockets import listening_socket
 from ems.net.tls import CertificateError, CertificateFiles, ServerTls
 from ems.net.tls_transport import DirectTls
+from ems.net.udp import bound_socket
 from ems.security.addresses import AddressFilter
 
 if TYPE_CHECKING:
@@ -36,6 +41,8 @@ class Acceptor(Factory):
 
     log = Logger()
     noisy = False
+    carrier = "TCP"
+    counter = "managedTcpAcceptors"
 
     def __init__(self, acceptor_id: int, config: "AcceptorConfig", inner: IProtocolFactory, registry: ConnectionRegistry) -> None:
         self.id = acceptor_id
@@ -56,8 +63,7 @@ class Acceptor(Factory):
 
     def listen(self, reactor: Any, runtime: Path) -> None:
         """Bind and listen; ``0.0.0.0`` takes IPv6 along when the host has it. Raises `CommandError` naming the acceptor."""
-        lists = (runtime / path if path else None for path in (self.config.whitelist, self.config.blacklist))
-        self._filter = AddressFilter(*lists)
+        self._read_lists(runtime)
         factory: IProtocolFactory = self
         if self.config.ssl_cert and self.config.ssl_key:
             factory = TLSMemoryBIOFactory(self._tls(reactor, runtime), False, self, reactor)
@@ -112,6 +118,10 @@ class Acceptor(Factory):
             return ""
         return crowding(self._registry, address)
 
+    def _read_lists(self, runtime: Path) -> None:
+        lists = (runtime / path if path else None for path in (self.config.whitelist, self.config.blacklist))
+        self._filter = AddressFilter(*lists)
+
     def _tls(self, reactor: Any, runtime: Path) -> ServerTls:
         config = self.config
         files = CertificateFiles(runtime / config.ssl_key, runtime / config.ssl_cert, config.cipher_suite)
@@ -119,6 +129,64 @@ class Acceptor(Factory):
             return ServerTls(files, reactor)
         except CertificateError as error:
             raise CertificateError(f"no TLS on {self.label}: {error}") from error
+
+
+class UdpAcceptor(Acceptor):
+    """A port where datagrams come in: one sender at a time, whose connection the factory makes as it does for TCP."""
+
+    carrier = "UDP"
+    counter = "managedUdp"
+
+    QUIET_SECONDS = 10.0
+    """Between two log lines about senders that are turned away, who hardly notice."""
+
+    def __init__(self, acceptor_id: int, config: "AcceptorConfig", inner: IProtocolFactory, registry: ConnectionRegistry) -> None:
+        super().__init__(acceptor_id, config, inner, registry)
+        self._listener: DatagramListener | None = None
+        self._clock: Any = None
+        self._silent_until = 0.0
+
+    @property
+    def port(self) -> int:
+        return self._listener.port if self._listener is not None else self.config.port
+
+    def listen(self, reactor: Any, runtime: Path) -> None:
+        self._read_lists(runtime)
+        self._clock = reactor
+        listener = DatagramListener(reactor, self._make, self._admit)
+        try:
+            opened = listener.open(bound_socket(self.config.ip, self.config.port))
+            if ip_address(self.config.ip).is_multicast:
+                opened.join(self.config.ip)
+        except OSError as error:
+            listener.close()
+            raise CommandError(f"cannot listen on {self.label}: {error.strerror or error}") from error
+        self._listener = listener
+        if self.config.ip == "0.0.0.0":
+            try:
+                listener.open(bound_socket("::", self.port))
+            except OSError as error:
+                self.log.debug("no IPv6 for {label}: {error}", label=self.label, error=error)
+
+    def close(self) -> "Deferred[Any]":
+        """Listen no more; with the socket ends what came in by it."""
+        if self._listener is not None:
+            self._listener.close()
+        return succeed(None)
+
+    def _make(self, peer: PeerAddress) -> Any:
+        self.accepted += 1
+        return self._inner.buildProtocol(peer)
+
+    def _admit(self, peer: PeerAddress) -> bool:
+        refusal = self._refusal(peer)
+        if not refusal:
+            return True
+        self.dropped += 1
+        if self._clock.seconds() >= self._silent_until:
+            self._silent_until = self._clock.seconds() + self.QUIET_SECONDS
+            self.log.warn("{label} turned {peer} away: {why}", label=self.label, peer=peer.host, why=refusal)
+        return False
 
 
 def crowding(registry: ConnectionRegistry, address: IAddress | None) -> str:
@@ -167,13 +235,17 @@ class Acceptors(Service):
         protocol = self._server.acceptor_protocols.get(config.protocol)
         if protocol is None:
             raise CommandError("Invalid protocol")
-        if config.port and any((other.config.ip, other.port) == (config.ip, config.port) for other in self.services.values()):
+        make = UdpAcceptor if protocol.tags[0] == UdpAcceptor.carrier else Acceptor
+        wanted = (make.carrier, config.ip, config.port)
+        if config.port and any((other.carrier, other.config.ip, other.port) == wanted for other in self.services.values()):
             raise CommandError(f"{config.ip}:{config.port} is taken")
         registry = self._server.connections
-        acceptor = Acceptor(registry.new_id(), config, self._factory(protocol, config), registry)
+        acceptor = make(registry.new_id(), config, self._factory(protocol, config), registry)
         acceptor.listen(self._reactor, self._server.runtime.directory)
         self.services[acceptor.id] = acceptor
-        registry.counters.opened("managedTcpAcceptors")
+        registry.counters.opened(acceptor.counter)
+        for observer in registry.observers:
+            observer.acceptor_opened(acceptor)
         return acceptor
 
     def _factory(self, protocol: Any, config: "AcceptorConfig") -> IProtocolFactory:
@@ -197,7 +269,10 @@ class Acceptors(Service):
 
     def _close(self, acceptor: Acceptor) -> "Deferred[Any]":
         del self.services[acceptor.id]
-        self._server.connections.counters.closed("managedTcpAcceptors")
+        registry = self._server.connections
+        registry.counters.closed(acceptor.counter)
+        for observer in registry.observers:
+            observer.acceptor_closed(acceptor)
         return acceptor.close()
 
 

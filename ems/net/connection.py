@@ -1,5 +1,6 @@
 """What every connection has in common: identity, addresses, counters, and a way to end it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
@@ -17,9 +18,10 @@ class Connection(Protocol):
     Subclasses set `tags` (its layers, far to near, in the runtime API's words), override `opened`, `closed` and `tick`
     instead of Twisted's methods, and keep `bytes_received` and `bytes_sent`. `media` tells the ends of streams from those of
     the control doors, which the runtime API does not list. `close_level` is the level at which their end is logged.
+    `idle_socket` is for `ems.net.idle`.
     """
 
-    __slots__ = ("bytes_received", "bytes_sent", "created", "first_id", "registry")
+    __slots__ = ("bytes_received", "bytes_sent", "created", "first_id", "idle_socket", "registry")
     """For those with many connections: what is not in slots is in a dictionary, which costs 1.5 KiB from 30 names on."""
 
     log = Logger()
@@ -33,6 +35,7 @@ class Connection(Protocol):
         self.created = 0.0
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.idle_socket = -1
 
     @property
     def layer_ids(self) -> tuple[int, ...]:
@@ -51,8 +54,11 @@ class Connection(Protocol):
 
     @property
     def near(self) -> tuple[str, int]:
-        """Our address and port."""
-        return _endpoint(self.transport.getHost()) if self.transport else ("", 0)
+        """Our address and port; nothing when the socket is gone, which alone knows them."""
+        try:
+            return _endpoint(self.transport.getHost()) if self.transport else ("", 0)
+        except AttributeError:
+            return "", 0
 
     @property
     def far(self) -> tuple[str, int]:
@@ -67,6 +73,11 @@ class Connection(Protocol):
     @property
     def details(self) -> dict[str, Any]:
         """What the peer says of itself, and further counters, in the runtime API's words."""
+        return {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was asked for when we have connected ourselves: the parameters of a pull or a push."""
         return {}
 
     def connectionMade(self) -> None:

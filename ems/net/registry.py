@@ -1,14 +1,16 @@
 """All connections of the server, and counters per kind of socket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from time import time
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from ems.net.connection import Connection
+from ems.net.idle import IdleSockets
 from ems.net.limits import Limits
 
 
@@ -39,7 +41,7 @@ class CounterSet:
     def __init__(self) -> None:
         self._kinds = {kind: SocketCounters() for kind in self.KINDS}
         self._grand_max = 0
-        self._open_bytes = (0, 0)
+        self._open_bytes: Mapping[str, tuple[int, int]] = {}
         self.speed = (0.0, 0.0)
 
     def __getitem__(self, kind: str) -> SocketCounters:
@@ -59,10 +61,10 @@ class CounterSet:
         """Sockets open now."""
         return sum(counters.current for counters in self._kinds.values())
 
-    def measure(self, received: int, sent: int, elapsed: float) -> None:
-        """Note the bytes of the open TCP connections; speeds (bytes a second) follow from the last two notes."""
+    def measure(self, open_bytes: Mapping[str, tuple[int, int]], elapsed: float) -> None:
+        """Note the bytes in and out of the open sockets by kind; speeds (bytes a second) follow from the last two notes."""
         before = self._sums()
-        self._open_bytes = (received, sent)
+        self._open_bytes = open_bytes
         after = self._sums()
         self.speed = (max(0.0, (after[0] - before[0]) / elapsed), max(0.0, (after[1] - before[1]) / elapsed))
 
@@ -85,8 +87,8 @@ class CounterSet:
                 "current": c.current,
                 "max": c.max,
                 "total": c.total,
-                "inBytes": c.in_bytes + (self._open_bytes[0] if kind == "managedTcp" else 0),
-                "outBytes": c.out_bytes + (self._open_bytes[1] if kind == "managedTcp" else 0),
+                "inBytes": c.in_bytes + self._open_bytes.get(kind, (0, 0))[0],
+                "outBytes": c.out_bytes + self._open_bytes.get(kind, (0, 0))[1],
             }
             for kind, c in self._kinds.items()
         }
@@ -103,14 +105,16 @@ class CounterSet:
 
     def _sums(self) -> tuple[int, int]:
         kinds = self._kinds.values()
-        received, sent = self._open_bytes
+        open_bytes = self._open_bytes.values()
+        received, sent = sum(received for received, _ in open_bytes), sum(sent for _, sent in open_bytes)
         return received + sum(c.in_bytes for c in kinds), sent + sum(c.out_bytes for c in kinds)
 
 
 class ConnectionRegistry(Service):
     """Every open connection by id; once a second each gets its `tick`, and the speeds are measured.
 
-    `limits` are what `crowding` (`ems.net.acceptor`) goes by, `media_count` how many connections count for them.
+    `limits` are what `crowding` (`ems.net.acceptor`) goes by, `media_count` how many connections count for them; `idle` are
+    those that nothing is expected from; `observers` (`IConnectionObserver`) are told of all.
     """
 
     name = "connections"
@@ -119,6 +123,8 @@ class ConnectionRegistry(Service):
         self.counters = CounterSet()
         self.limits = Limits()
         self.media_count = 0
+        self.observers: list[Any] = []
+        self.idle = IdleSockets(clock)
         self._clock = clock
         self._ids = count(1)
         self._connections: dict[int, Connection] = {}
@@ -136,6 +142,7 @@ class ConnectionRegistry(Service):
         super().stopService()
         if self._ticks.running:
             self._ticks.stop()
+        self.idle.close()
 
     def __iter__(self) -> Iterator[Connection]:
         return iter([connection for connection in self._connections.values() if connection.media])
@@ -173,12 +180,15 @@ class ConnectionRegistry(Service):
         self.media_count += connection.media
         host = connection.far[0]
         self._per_host[host] = self._per_host.get(host, 0) + 1
-        self.counters.opened("managedTcp")
+        self.counters.opened(_kind(connection))
+        for observer in self.observers:
+            observer.connection_opened(connection)
 
     def remove(self, connection: Connection) -> None:
         """A connection is gone."""
         if self._connections.pop(connection.first_id, None) is None:
             return
+        self.idle.discard(connection)
         self.media_count -= connection.media
         host = connection.far[0]
         left = self._per_host.get(host, 1) - 1
@@ -186,14 +196,22 @@ class ConnectionRegistry(Service):
             self._per_host[host] = left
         else:
             self._per_host.pop(host, None)
-        self.counters.closed("managedTcp", connection.bytes_received, connection.bytes_sent)
+        self.counters.closed(_kind(connection), connection.bytes_received, connection.bytes_sent)
+        for observer in self.observers:
+            observer.connection_closed(connection)
 
     def _tick(self) -> None:
         now = self._clock.seconds()
-        received = sent = 0
+        open_bytes = {"managedTcp": (0, 0), "managedUdp": (0, 0)}
         for connection in [*self._connections.values()]:
             connection.tick(now)
-            received += connection.bytes_received
-            sent += connection.bytes_sent
-        self.counters.measure(received, sent, max(now - self._ticked, 1e-3))
+            kind = _kind(connection)
+            received, sent = open_bytes[kind]
+            open_bytes[kind] = received + connection.bytes_received, sent + connection.bytes_sent
+        self.counters.measure(open_bytes, max(now - self._ticked, 1e-3))
         self._ticked = now
+
+
+def _kind(connection: Connection) -> str:
+    """The kind of socket that it is, of `CounterSet.KINDS`."""
+    return "managedUdp" if connection.tags[0] == "UDP" else "managedTcp"

@@ -2,7 +2,8 @@
 
 Twisted's own way gathers what is written until the reactor's next turn, and then has the reactor wait for the socket to become
 writable, which it nearly always is. For viewers, whose writes are gathered before they come here (`ems.streams.outlet`), that is
-half of the processor time of a write. So here each record is sent at once, and only what the kernel refuses goes the usual way.
+half of the processor time of a write. So here the records of a write are sent at once and together, and only what the kernel
+refuses goes the usual way.
 """
 
 import socket
@@ -13,13 +14,31 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 
+MAX_RECORD = 1 << 14
+"""Bytes that one record takes (RFC 8446 §5.1)."""
+
+
 class DirectTls(TLSMemoryBIOProtocol):
     """TLS over a TCP connection: what `TLSMemoryBIOFactory.protocol` is to be."""
 
+    _direct: "DirectTransport | None" = None
+
     def makeConnection(self, transport: Any) -> None:
         """Take over a TCP transport."""
-        direct = isinstance(transport.getHandle(), socket.socket) if hasattr(transport, "getHandle") else False
-        super().makeConnection(DirectTransport(transport) if direct else transport)
+        if hasattr(transport, "getHandle") and isinstance(transport.getHandle(), socket.socket):
+            transport = self._direct = DirectTransport(transport)
+        super().makeConnection(transport)
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send; the records that it becomes, 16 KiB each, leave in one call."""
+        if self._direct is None or len(data) <= MAX_RECORD:
+            super().write(data)
+            return
+        self._direct.gather()
+        try:
+            super().write(data)
+        finally:
+            self._direct.release()
 
 
 @implementer(IPushProducer)
@@ -32,7 +51,8 @@ class DirectTransport:
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self._send = transport.getHandle().send
+        self._socket = transport.getHandle()
+        self._gathered: list[bytes] | None = None
         self._producer: Any = None
         self._empty = False
         transport.registerProducer(self, False)
@@ -42,9 +62,12 @@ class DirectTransport:
 
     def write(self, data: bytes) -> None:
         """Send now what the kernel takes; the rest waits in the transport."""
+        if self._gathered is not None:
+            self._gathered.append(data)
+            return
         if self._empty:
             try:
-                sent = self._send(data)
+                sent = self._socket.send(data)
             except OSError:
                 # Busy or broken: the transport finds out which.
                 sent = 0
@@ -55,6 +78,16 @@ class DirectTransport:
             if self._producer is not None:
                 self._producer.pauseProducing()
         self._transport.write(data)
+
+    def gather(self) -> None:
+        """Hold back what is written, until `release`."""
+        self._gathered = []
+
+    def release(self) -> None:
+        """Send what was held back, in one call."""
+        held, self._gathered = self._gathered, None
+        if held:
+            self.write(b"".join(held))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Tell a push producer when to pause and when to go on."""

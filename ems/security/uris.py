@@ -12,10 +12,13 @@ from ems.errors import CommandError
 from ems.uri import Uri
 
 DATAGRAM_SCHEMES = frozenset(("rtp", "mpegtsudp", "dmpegtsudp"))
-"""Schemes that may go to, and come from, a multicast group."""
+"""Schemes that may go to, and come from, a multicast group, and go to everybody."""
 
 METADATA_ADDRESSES = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200")))
 """Metadata services of clouds at addresses that are not link-local (Amazon over IPv6, Alibaba)."""
+
+BROADCAST = IPv4Address("255.255.255.255")
+"""Everybody in the own network; it is one of the reserved addresses."""
 
 _TRANSLATED = ip_network("64:ff9b::/96")
 """IPv6 addresses behind which an IPv4 one lies (RFC 6052)."""
@@ -36,16 +39,18 @@ def check_destination(uri: Uri, address: str) -> None:
     except ValueError:
         raise CommandError(f"{address[:80]!r} is not an IP address") from None
     for one in (literal, *_embedded(literal)):
-        reason = _refusal(one, multicast=uri.scheme in DATAGRAM_SCHEMES)
+        reason = _refusal(one, datagrams=uri.scheme in DATAGRAM_SCHEMES)
         if reason:
             raise CommandError(f"the server does not connect to {uri.host[:253]} ({address[:80]}): {reason}")
 
 
-def _refusal(address: Address, *, multicast: bool) -> str:
+def _refusal(address: Address, *, datagrams: bool) -> str:
     if address.is_link_local or address in METADATA_ADDRESSES:
         return "link-local addresses and metadata services are out of bounds"
     if address.is_multicast:
-        return "" if multicast else "it is a multicast group, which takes RTP or MPEG-TS over UDP"
+        return "" if datagrams else "it is a multicast group, which takes RTP or MPEG-TS over UDP"
+    if address == BROADCAST and datagrams:
+        return ""
     # 240.0.0.0/4 with the broadcast address; of IPv6 almost everything is "reserved", global addresses excepted.
     if isinstance(address, IPv4Address) and address.is_reserved:
         return "it is a reserved address"

@@ -9,7 +9,6 @@ and cannot hurt another.
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection
 from itertools import islice
 from typing import NamedTuple
 
@@ -36,7 +35,7 @@ class Feed(ABC):
     """The packets of one stream in one wire format; subclasses say how frames and headers are written.
 
     A packet is never sent in part from the middle: viewers join at the newest join point (`ems.streams.gop`), after the
-    current headers, and from there on get every packet in order.
+    current headers, and from there on get every packet in order. `viewers` counts them.
     """
 
     MAX_BYTES = 4 << 20
@@ -48,15 +47,15 @@ class Feed(ABC):
     MAX_GOP_BYTES = 16 << 20
     """The newest join point is kept beyond both bounds up to this size of the ring: late joiners need not wait for the next."""
 
-    BATCH_BYTES = 128 << 10
-    """One send: 100 ms of 10 Mbit/s, and at most this much user memory for a viewer whose socket is full."""
+    BATCH_BYTES = 64 << 10
+    """One send: 100 ms of 5 Mbit/s, and at most this much user memory for a viewer whose socket is full."""
 
     def __init__(self, fan_out: FanOut) -> None:
         self.tracks: tuple[Track, ...] = ()
         self.start = self.end = 0
-        self.ready: dict[Lane, dict[Cursor, None]] = {fan_out.plain: {}, fan_out.batched: {}}
+        self.ready: dict[Lane, dict[Cursor, None]] = {lane: {} for lane in fan_out.lanes}
         self._lanes = tuple(self.ready)
-        self._cursors: set[Cursor] = set()
+        self.viewers = 0
         self._ring: deque[_Entry] = deque()
         self._before_ring = self._totals = NOTHING
         self._bytes = 0
@@ -79,11 +78,6 @@ class Feed(ABC):
     def newest(self) -> int:
         """The time of the newest packet, in nanoseconds on the stream's clock."""
         return self._newest
-
-    @property
-    def cursors(self) -> Collection["Cursor"]:
-        """All viewers of this feed."""
-        return self._cursors
 
     def tracks_changed(self, tracks: tuple[Track, ...]) -> None:
         """Announce new headers to everybody; who joins now waits for the next join point when the leading track is new."""
@@ -175,16 +169,6 @@ class Feed(ABC):
         """True when headers were announced at or behind the position `since`."""
         return self._headers_at >= since
 
-    def add(self, cursor: "Cursor") -> None:
-        """Take in a viewer."""
-        self._cursors.add(cursor)
-
-    def discard(self, cursor: "Cursor") -> None:
-        """A viewer has left."""
-        self._cursors.discard(cursor)
-        for cursors in self.ready.values():
-            cursors.pop(cursor, None)
-
 
 class Cursor:
     """One viewer's place in a feed.
@@ -204,7 +188,7 @@ class Cursor:
         self._hungry = self._fresh = True
         self._seen = self._base = feed.totals_at(feed.end)
         self._ready = feed.ready[outlet.lane]
-        feed.add(self)
+        feed.viewers += 1
         outlet.add(self)
 
     @property
@@ -214,8 +198,10 @@ class Cursor:
 
     def close(self) -> None:
         """Leave feed and outlet, also for a pass that is under way; the connection lives on."""
+        if self.position == sys.maxsize:
+            return
         self.outlet.discard(self)
-        self.feed.discard(self)
+        self.feed.viewers -= 1
         self._hungry = False
         self.position = sys.maxsize
 

@@ -28,7 +28,7 @@ class InboundStream:
 
     Made by `StreamManager.register`. The protocol that brings it calls `set_tracks`, `set_metadata`, `push` and `end`;
     consumers call `add_sink` and `remove_sink`, or share a `feed`. Times of frames are on the stream's clock already
-    (`ems.media.timeline`). `job` is the pull that brings it, if any.
+    (`ems.media.timeline`); `newest` is that of the last one. `job` is the pull that brings it, if any.
     """
 
     log = Logger()
@@ -52,25 +52,31 @@ class InboundStream:
         self.origin = 0
         self.internal = False
         self.bandwidth = 0
-        self.details: dict[str, str] = {}
+        self.details: dict[str, Any] = {}
         self.job: Job | None = None
         self.statistics = StreamStatistics()
         self.frame_count = 0
+        self.newest = 0
         self.outbound: dict[int, OutboundStream] = {}
         self._manager = manager
         self._sinks: tuple[Any, ...] = ()
         self._feeds: dict[Hashable, Feed] = {}
         self._gop = GopCache()
+        self._inserted: tuple[Track, ...] = ()
+        self._inserted_at = 0
         self._ended = False
 
     def set_tracks(self, tracks: tuple[Track, ...]) -> None:
         """These are the tracks from now on; a repetition of the same ones changes nothing."""
+        if self._inserted:
+            tracks = (*(track for track in tracks if track not in self._inserted), *self._inserted)
         if tracks == self.tracks:
             return
-        self.tracks = tracks
+        before, self.tracks = self.tracks, tracks
         self._gop.tracks_changed(tracks)
         for sink in self._sinks:
             self._tell(sink, "tracks_changed", tracks)
+        self._manager.tracks_changed(self, before)
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
         """What the source says of itself (``onMetaData``): kept for viewers to come."""
@@ -79,17 +85,35 @@ class InboundStream:
     def push(self, frame: Frame) -> None:
         """The next frame, from the source to every sink."""
         self.frame_count += 1
+        self.newest = frame.dts
         kind = frame.track.kind
         if kind is not _DATA:
             counters = self.statistics.video if kind is _VIDEO else self.statistics.audio
             counters.packets += 1
             counters.bytes += len(frame.data)
+        else:
+            self._manager.data_came(self, frame)
         self._gop.push(frame)
         for sink in self._sinks:
             try:
                 sink.frame(frame)
             except Exception:
                 self._give_up(sink)
+
+    def insert(self, track: Track, data: bytes) -> None:
+        """A frame that the source does not have, at the present time, on a track of data that it does not have either.
+
+        Nothing happens while the source's own tracks are not known: nobody is being fed.
+        """
+        if not self.tracks:
+            return
+        if track not in self._inserted:
+            self._inserted = (*self._inserted, track)
+            self.set_tracks(self.tracks)
+        now = self._inserted_at = max(self.newest, self._inserted_at)
+        self.push(Frame(track, now, now, False, data))
+        # It is no sign of life of the source, whose time-out goes by this count.
+        self.frame_count -= 1
 
     def end(self, reason: str) -> None:
         """The source is gone: sinks are told, viewers wait for the name or leave, the name is free again."""
@@ -136,7 +160,7 @@ class InboundStream:
 
     def release(self, feed: Feed) -> None:
         """A viewer has left this feed: without viewers it is not made any longer."""
-        if not feed.cursors:
+        if not feed.viewers:
             self._feeds = {key: other for key, other in self._feeds.items() if other is not feed}
             self.remove_sink(feed)
 

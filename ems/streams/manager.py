@@ -1,9 +1,9 @@
 """Who streams what: the names in use, and who waits for which name."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from itertools import count
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
@@ -11,6 +11,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from ems.errors import CommandError
+from ems.media.frame import Frame
+from ems.media.track import Codec, Kind, Track
 from ems.net.connection import Connection
 from ems.streams.inbound import InboundStream
 from ems.streams.names import checked_name, short_name
@@ -22,7 +24,8 @@ class StreamManager(Service):
     """All streams of the server, in and out, by name and by unique id.
 
     `expire_after` is the time in seconds without a frame after which an inbound stream is closed; 0 never closes it.
-    `observers` (`IStreamObserver`) are told of every inbound stream that comes and goes. No stream gets one of the
+    `observers` (`IStreamObserver`) are told of every inbound stream that comes and goes, `data_observers` of every frame of
+    data that passes through one, `reporters` (`IStreamReporter`) of everything but frames. No stream gets one of the
     `reserved_names`, which are aliases of others.
     """
 
@@ -34,11 +37,14 @@ class StreamManager(Service):
         self.outbound: dict[int, OutboundStream] = {}
         self.fan_out = FanOut(clock, max_merge_delay)
         self.observers: list[Any] = []
+        self.data_observers: list[Callable[[InboundStream, Frame], None]] = []
+        self.reporters: list[Any] = []
         self.reserved_names: Container[str] = ()
         self._ids = count(1)
         self._waiting: dict[str, dict[int, OutboundStream]] = {}
         self._expire_after = expire_after
-        self._frame_counts: dict[int, int] = {}
+        self._frame_counts: dict[int, FrameCounts] = {}
+        self._stopped: dict[int, set[Kind]] = {}
         self._expiry = LoopingCall(self._expire)
         self._expiry.clock = clock
 
@@ -80,6 +86,8 @@ class StreamManager(Service):
         self.inbound[name] = stream
         origin = f"from {source.peer_name}" if source is not None else "made here"
         self.log.info("stream {name!r} ({tag}) is here, {origin}", name=name, tag=type_tag, origin=origin)
+        for reporter in self.reporters:
+            reporter.stream_made(stream)
         for waiting in [*self._waiting.pop(name, {}).values()]:
             self._join(waiting, stream)
         for observer in [*self.observers]:
@@ -91,6 +99,8 @@ class StreamManager(Service):
         if self.inbound.get(stream.name) is stream:
             del self.inbound[stream.name]
         self.log.info("stream {name!r} ended: {reason}", name=stream.name, reason=reason)
+        for reporter in self.reporters:
+            reporter.stream_over(stream)
         for outbound in [*stream.outbound.values()]:
             outbound.inbound = None
             self._wait(outbound)
@@ -99,9 +109,22 @@ class StreamManager(Service):
         for observer in [*self.observers]:
             observer.stream_left(stream, reason)
 
+    def data_came(self, stream: InboundStream, frame: Frame) -> None:
+        """A frame of data passes through a stream; `InboundStream.push` calls this."""
+        for observer in self.data_observers:
+            observer(stream, frame)
+
+    def tracks_changed(self, stream: InboundStream, before: tuple[Track, ...]) -> None:
+        """A stream has other tracks than before; `InboundStream.set_tracks` calls this."""
+        if self.reporters and _codecs(before) != _codecs(stream.tracks):
+            for reporter in self.reporters:
+                reporter.codecs_changed(stream)
+
     def subscribe(self, outbound: OutboundStream) -> None:
         """Give the subscription its stream, now or when it comes."""
         self.outbound[outbound.id] = outbound
+        for reporter in self.reporters:
+            reporter.stream_made(outbound)
         stream = self.by_name(outbound.name)
         if stream is None:
             self._wait(outbound)
@@ -110,7 +133,9 @@ class StreamManager(Service):
 
     def unsubscribe(self, outbound: OutboundStream) -> None:
         """Forget the subscription."""
-        self.outbound.pop(outbound.id, None)
+        if self.outbound.pop(outbound.id, None) is not None:
+            for reporter in self.reporters:
+                reporter.stream_over(outbound)
         if outbound.inbound is not None:
             outbound.inbound.outbound.pop(outbound.id, None)
             outbound.inbound = None
@@ -124,6 +149,8 @@ class StreamManager(Service):
         if outbound.inbound is None and outbound.id in self.outbound:
             outbound.inbound = stream
             stream.outbound[outbound.id] = outbound
+            for reporter in self.reporters:
+                reporter.source_joined(outbound)
             outbound.source_came()
 
     def _wait(self, outbound: OutboundStream) -> None:
@@ -131,10 +158,41 @@ class StreamManager(Service):
             self._waiting.setdefault(name, {})[outbound.id] = outbound
 
     def _expire(self) -> None:
-        before, self._frame_counts = self._frame_counts, {s.id: s.frame_count for s in self.inbound.values()}
+        earlier, self._frame_counts = self._frame_counts, {s.id: FrameCounts.of(s) for s in self.inbound.values()}
+        told, self._stopped = self._stopped, {}
         for stream in [*self.inbound.values()]:
-            if before.get(stream.id) == stream.frame_count:
+            now = self._frame_counts[stream.id]
+            before = earlier.get(stream.id)
+            if before is None:
+                continue
+            self._stopped[stream.id] = before.stopped(now)
+            for kind in self._stopped[stream.id] - told.get(stream.id, set()):
+                for reporter in self.reporters:
+                    reporter.feed_stopped(stream, kind)
+            if before.all == now.all:
                 stream.close(f"nothing came for {self._expire_after:g} s")
+
+
+class FrameCounts(NamedTuple):
+    """How many frames of a stream have passed."""
+
+    all: int
+    by_kind: dict[Kind, int]
+
+    @classmethod
+    def of(cls, stream: InboundStream) -> "FrameCounts":
+        """The present counts."""
+        counters = stream.statistics
+        return cls(stream.frame_count, {Kind.AUDIO: counters.audio.packets, Kind.VIDEO: counters.video.packets})
+
+    def stopped(self, now: "FrameCounts") -> set[Kind]:
+        """The kinds that had been coming, and of which none has come until `now`."""
+        return {kind for kind, packets in self.by_kind.items() if packets and now.by_kind[kind] == packets}
+
+
+def _codecs(tracks: tuple[Track, ...]) -> list[Codec | None]:
+    """The codecs of the first track of sound and of pictures."""
+    return [next((track.codec for track in tracks if track.kind is kind), None) for kind in (Kind.AUDIO, Kind.VIDEO)]
 
 
 def _waiting_names(outbound: OutboundStream) -> set[str]:

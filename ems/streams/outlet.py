@@ -34,7 +34,7 @@ class Sender(Protocol):
 class Lane:
     """Passes over the viewers that may be written to, one after another for all feeds of the server.
 
-    A pass costs nearly a constant for each viewer, however much there is to send: so the next pass comes `SHARE` times
+    A pass costs nearly a constant for each viewer, however much there is to send: so the next pass comes `share` times
     the cost of a usual one later, and at most `max_interval` seconds. A small audience sees each frame at once; a large one
     shares sends. A pass is sliced so that a big audience does not keep the reactor from its other work.
     """
@@ -45,13 +45,17 @@ class Lane:
     """Viewers between two turns of the reactor: about 1.5 ms."""
 
     SHARE = 3
-    """The interval in units of a pass's cost: passes take at most a quarter of the processor, while the interval may grow."""
+    """The interval in units of a pass's cost, unless something else is asked for."""
 
     INERTIA = 8
     """Passes over which the interval settles: a dear one, which brings everybody a key frame, must not delay the next frames."""
 
-    def __init__(self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1) -> None:
+    def __init__(
+        self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1, share: int = SHARE
+    ) -> None:
+        """Passes take at most one part of 1 + `share` of the processor, while the interval may grow."""
         self._clock = clock
+        self._share = share
         self._min_interval = min_interval
         self._max_interval = max_interval
         self._interval = min_interval
@@ -90,7 +94,7 @@ class Lane:
         if stop < len(todo):
             self._call = self._clock.callLater(0, self._slice, todo, stop)
             return
-        wanted = max(self._min_interval, min(self._max_interval, self.SHARE * self._cost))
+        wanted = max(self._min_interval, min(self._max_interval, self._share * self._cost))
         self._interval += (wanted - self._interval) / self.INERTIA
         self._call = None
         if self._marked:
@@ -98,13 +102,24 @@ class Lane:
 
 
 class FanOut:
-    """The two lanes of a server: plain sockets, and TLS, where a write costs more and is worth waiting for."""
+    """The lanes of a server: plain sockets; TLS, where a write costs more and is worth waiting for; and players that keep a
+    buffer anyway, as browsers do, to which a little later is as good."""
 
-    TLS_INTERVAL = 0.05
+    TLS_INTERVAL = 0.075
+    """Seconds that are always waited for."""
+
+    BUFFERED_SHARE = 20
+    """Five hundred viewers get what has gathered over 100 ms, ten get each frame."""
 
     def __init__(self, clock: IReactorTime, max_interval: float = 0.1) -> None:
         self.plain = Lane(clock, max_interval=max_interval)
         self.batched = Lane(clock, min_interval=self.TLS_INTERVAL, max_interval=max(self.TLS_INTERVAL, max_interval))
+        self.buffered = Lane(clock, max_interval=max_interval, share=self.BUFFERED_SHARE)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """All of them."""
+        return (self.plain, self.batched, self.buffered)
 
 
 @implementer(IPushProducer)
@@ -115,24 +130,26 @@ class Outlet:
     empty: a peer that asks and never reads lets them grow. What is handed over is counted in the connection's `bytes_sent`.
     """
 
-    __slots__ = ("_connection", "_direct", "_senders", "_transport", "lane", "open", "unsent")
+    __slots__ = ("_connection", "_senders", "_socket", "_transport", "lane", "open", "unsent")
 
-    def __init__(self, connection: "Connection", fan_out: FanOut) -> None:
+    def __init__(self, connection: "Connection", fan_out: FanOut, *, buffered: bool = False) -> None:
         """Take over the connection's transport, whatever may still be buffered in it; begin with a `write`.
 
-        The draining of that first write is what tells that nothing else is left in the transport's own buffer.
+        The draining of that first write is what tells that nothing else is left in the transport's own buffer. `buffered` is
+        for players that keep a buffer (`FanOut`).
         """
         transport: Any = connection.transport
         handle = transport.getHandle() if hasattr(transport, "getHandle") else None
-        self._direct = handle.send if isinstance(handle, socket.socket) else None
+        self._socket = handle if isinstance(handle, socket.socket) else None
         self._connection = connection
         self._transport = transport
         self._senders: tuple[Sender, ...] = ()
         self.open = False
         self.unsent = 0
-        self.lane = fan_out.plain if self._direct else fan_out.batched
-        transport.registerProducer(self, self._direct is None)
-        self.open = self._direct is None
+        plain = fan_out.buffered if buffered else fan_out.plain
+        self.lane = plain if self._socket else fan_out.batched
+        transport.registerProducer(self, self._socket is None)
+        self.open = self._socket is None
 
     def add(self, sender: Sender) -> None:
         """Let a sender send, from now on."""
@@ -148,7 +165,7 @@ class Outlet:
     def write(self, data: bytes) -> None:
         """Send control bytes, in order with everything else; the senders wait until they are out."""
         self._connection.bytes_sent += len(data)
-        if self._direct is not None:
+        if self._socket is not None:
             self.pauseProducing()
         self._transport.write(data)
         self.unsent = 0 if self.open else self.unsent + len(data)
@@ -156,12 +173,11 @@ class Outlet:
     def send(self, data: bytes) -> None:
         """Send shared bytes now; may close the outlet. Only while `open`."""
         self._connection.bytes_sent += len(data)
-        direct = self._direct
-        if direct is None:
+        if self._socket is None:
             self._transport.write(data)
             return
         try:
-            sent = direct(data)
+            sent = self._socket.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -189,7 +205,7 @@ class Outlet:
     def stopProducing(self) -> None:
         """The connection is lost."""
         self.pauseProducing()
-        self._direct = None
+        self._socket = None
 
     def abort(self) -> None:
         """Give the connection up at once."""

@@ -26,7 +26,8 @@ def config_file(folder: Path, acceptors: str, more: str = "") -> Path:
     """A small configuration."""
     path = folder / "my.lua"
     path.write_text(
-        f'configuration = {{ applications = {{ {{ name = "ems", default = true, {more} acceptors = {{ {acceptors} }} }} }} }}'
+        "configuration = { applications = { { "
+        f'name = "ems", default = true, runWebServer = false, {more} acceptors = {{ {acceptors} }} }} }} }}'
     )
     return path
 

@@ -5,6 +5,16 @@ from ems.plugins import LazyAcceptorProtocol, LazyPuller, LazyPusher
 rtmp = LazyAcceptorProtocol("inboundRtmp", ("TCP", "IR"), "ems.protocols.rtmp.acceptors:InboundRtmp")
 rtmps = LazyAcceptorProtocol("inboundRtmps", ("TCP", "ISSL", "IRS"), "ems.protocols.rtmp.acceptors:InboundRtmps")
 rtmpt = LazyAcceptorProtocol("inboundRtmpt", ("TCP", "IH4R", "IR"), "ems.protocols.rtmp.acceptors:InboundRtmpt")
+ws_fmp4 = LazyAcceptorProtocol("inboundWSFMP4", ("TCP", "IWS", "IWSFMP4"), "ems.protocols.websocket.fmp4:InboundWsFmp4")
+wss_fmp4 = LazyAcceptorProtocol(
+    "inboundWSSFMP4", ("TCP", "ISSL", "IWS", "IWSFMP4"), "ems.protocols.websocket.fmp4:InboundWssFmp4"
+)
+http_fmp4 = LazyAcceptorProtocol("inboundHttpFmp4", ("TCP", "IHTT2", "IH4F"), "ems.protocols.websocket.http_fmp4:InboundHttpFmp4")
+ws_json_meta = LazyAcceptorProtocol("wsJsonMeta", ("TCP", "IWS", "WSMETA"), "ems.protocols.websocket.metadata:WsJsonMeta")
+wss_json_meta = LazyAcceptorProtocol(
+    "wssJsonMeta", ("TCP", "ISSL", "IWS", "WSMETA"), "ems.protocols.websocket.metadata:WssJsonMeta"
+)
+json_meta = LazyAcceptorProtocol("inboundJsonMeta", ("TCP", "JSONMETA"), "ems.protocols.jsonmeta.server:InboundJsonMeta")
 json_cli = LazyAcceptorProtocol("inboundJsonCli", ("TCP", "IJSONCLI"), "ems.api.doors:JsonDoor")
 ascii_cli = LazyAcceptorProtocol("inboundAsciiCli", ("TCP", "IASCCLI"), "ems.api.doors:AsciiDoor")
 http_cli = LazyAcceptorProtocol("inboundHttpJsonCli", ("TCP", "IHTT", "H4C", "IJSONCLI"), "ems.api.doors:HttpDoor")

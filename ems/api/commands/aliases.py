@@ -1,5 +1,7 @@
 """Commands that give streams and groups other names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ems.api.arguments import Arguments
@@ -8,6 +10,7 @@ from ems.errors import CommandError
 
 if TYPE_CHECKING:
     from ems.server import Server
+    from ems.web.aliases import GroupAliases
 
 ALIASES = CommandGroup("aliases", "Aliases", "Other names for streams, which viewers use, and for groups of HTTP streaming.")
 
@@ -97,7 +100,7 @@ async def flush_stream_aliases(server: "Server", arguments: Arguments) -> None:
     server.aliases.clear()
 
 
-ALIASES.command(
+@ALIASES.command(
     "addGroupNameAlias",
     "Gives a group of HTTP streaming another name.",
     text("groupName", "The group.", mandatory=True),
@@ -108,8 +111,14 @@ ALIASES.command(
     ascii_fields="aliasName groupName",
     rejects_empty_parameter_list=True,
 )
+async def add_group_name_alias(server: "Server", arguments: Arguments) -> Json:
+    name, group = arguments.text("aliasName"), arguments.text("groupName")
+    with _telling("Unable to set group name alias"):
+        _group_aliases(server).add(name, group)
+    return {"aliasName": name, "groupName": group}
 
-ALIASES.command(
+
+@ALIASES.command(
     "getGroupNameByAlias",
     "Tells the group behind an alias.",
     text("aliasName", "The alias.", mandatory=True),
@@ -119,29 +128,66 @@ ALIASES.command(
     ascii_fields="aliasName groupName",
     rejects_empty_parameter_list=True,
 )
+async def get_group_name_by_alias(server: "Server", arguments: Arguments) -> Json:
+    name = arguments.text("aliasName")
+    with _telling("Unable to get group name"):
+        alias = _group_aliases(server).get(name)
+        if alias is None:
+            raise CommandError(f"{name} is not an alias")
+    return {"aliasName": name, "groupName": alias.group}
 
-ALIASES.command(
+
+@ALIASES.command(
     "removeGroupNameAlias",
     "Takes one alias of a group back.",
     text("aliasName", "The alias.", mandatory=True),
     answer="Group name alias removed",
-    data="`aliasName`",
+    data="`aliasName` and `groupName`",
     example="removeGroupNameAlias aliasName=tonight",
     also_accept=("removeGroupNameAliases",),
     ascii_fields="aliasName",
     rejects_empty_parameter_list=True,
 )
+async def remove_group_name_alias(server: "Server", arguments: Arguments) -> Json:
+    name = arguments.text("aliasName")
+    with _telling("Unable to remove group name alias"):
+        alias = _group_aliases(server).remove(name)
+    return {"aliasName": name, "groupName": alias.group}
 
-ALIASES.command(
+
+@ALIASES.command(
     "listGroupNameAliases",
     "Lists the aliases of groups.",
     answer="Currently available group name aliases",
     data="a list of objects with `aliasName` and `groupName`",
     ascii_fields="aliasName groupName",
 )
+async def list_group_name_aliases(server: "Server", arguments: Arguments) -> Json:
+    with _telling("Unable to get all group name aliases"):
+        return [{"aliasName": alias.name, "groupName": alias.group} for alias in _group_aliases(server)]
 
-ALIASES.command(
+
+@ALIASES.command(
     "flushGroupNameAliases",
     "Takes all aliases of groups back.",
     answer="All group name aliases are flushed",
 )
+async def flush_group_name_aliases(server: "Server", arguments: Arguments) -> None:
+    with _telling("Unable to flush all group name aliases"):
+        _group_aliases(server).clear()
+
+
+def _group_aliases(server: "Server") -> "GroupAliases":
+    """The aliases of groups. Raises `CommandError` when they are off."""
+    if server.web is None or not server.web.aliases.enabled:
+        raise CommandError("Check if group name aliasing is enabled.")
+    return server.web.aliases
+
+
+@contextmanager
+def _telling(failure: str) -> Iterator[None]:
+    """Put what could not be done before the reason why."""
+    try:
+        yield
+    except CommandError as error:
+        raise CommandError(f"{failure}. {error}") from error

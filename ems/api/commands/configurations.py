@@ -72,10 +72,13 @@ async def get_config_info(server: "Server", arguments: Arguments) -> Json:
 )
 async def remove_config(server: "Server", arguments: Arguments) -> Json:
     jobs = _chosen(server, arguments)
-    if arguments.flag("removeHlsHdsFiles") and any(isinstance(job, DormantJob) for job in jobs):
+    remove_files = arguments.flag("removeHlsHdsFiles")
+    if remove_files and any(isinstance(job, DormantJob) for job in jobs):
         raise CommandError("This version cannot delete files of HTTP streaming")
     running = next((job.configuration for job in jobs if job.stream is not None), None)
     await server.jobs.remove(jobs, "removeConfig")
+    for job in jobs:
+        await (job.remove_files() if remove_files else job.finished())
     return running
 
 

@@ -1,11 +1,23 @@
 """Commands that have streams written for HTTP players, and count those players."""
 
-from ems.api.command import CommandGroup, Parameter, flag, integer, integers, text, texts
+from typing import TYPE_CHECKING
+
+from twisted.internet.threads import deferToThread
+
+from ems.api.arguments import Arguments
+from ems.api.command import Answer, CommandGroup, Json, Parameter, flag, integer, integers, text, texts
+from ems.errors import CommandError
+from ems.segmenters.hls import request as hls_request
+
+if TYPE_CHECKING:
+    from ems.server import Server
 
 HTTP_STREAMING = CommandGroup("http-streaming", "HTTP streaming", "Streams as HLS, HDS, Smooth Streaming and DASH.")
 
 APPENDING_ERROR = "Syntax error for appending parameter. Type help for details"
 """What clients know of a wrong ``playlistType``, under the name that this parameter once had."""
+
+CLIENTS_CONNECTED = "Number of clients connected to Evostream Web Server"
 
 COUNT_MAX = 999_999
 HDS_PLAYLIST_MAX = 4000
@@ -46,7 +58,7 @@ def stream_set(kind: str, playlist_maximum: int = COUNT_MAX) -> tuple[Parameter,
     )
 
 
-HTTP_STREAMING.command(
+@HTTP_STREAMING.command(
     "createHLSStream",
     "Writes streams as HLS: MPEG-TS segments and m3u8 playlists.",
     *stream_set("hls"),
@@ -63,7 +75,12 @@ HTTP_STREAMING.command(
     flag("useSystemTime", False, "Write date and time of segments in UTC instead of local time."),
     integer("offsetTime", "Seconds to add to them.", default=0, minimum=-HOUR, maximum=HOUR),
     flag("audioOnly", False, "Leave out the video."),
-    text("drmType", "Encryption.", default="none", values=("none", "evo", "verimatrix", "sample-aes")),
+    text(
+        "drmType",
+        "Encryption; `ems` and `rms` are other words for evo (AES-128).",
+        default="none",
+        values=("none", "evo", "ems", "rms", "verimatrix", "sample-aes"),
+    ),
     flag("encryptStream", False, "The old way to write drmType=evo."),
     integer("AESKeyCount", "After how many segments the key changes.", default=5, minimum=1, maximum=20),
     flag("hlsResume", False, "Go on with the playlist of before a restart."),
@@ -77,6 +94,10 @@ HTTP_STREAMING.command(
         maximum=HOUR,
     ),
     integer("startOffset", "Seconds from the beginning at which players start.", default=0, minimum=1, maximum=HOUR),
+    text("segmentType", "`ts` is MPEG-TS, `fmp4` fragmented MP4.", default="ts", values=("ts", "fmp4")),
+    integer(
+        "partLength", "Low latency: milliseconds of a part of a segment; 0 is off. Needs segmentType=fmp4.", default=0, minimum=0
+    ),
     answer="HLS stream created",
     data="the parameters as they were understood, and `configIds`, one for each stream",
     example="createHLSStream localStreamNames=hi,lo bandwidths=900000,300000 targetFolder=webroot groupName=show",
@@ -84,6 +105,13 @@ HTTP_STREAMING.command(
     rejects_empty_parameter_list=True,
     user_variables=True,
 )
+async def create_hls_stream(server: "Server", arguments: Arguments) -> Json:
+    values = hls_request.completed(server, arguments.values)
+    jobs = [one | arguments.user_variables for one in hls_request.settings_of(server, values)]
+    await deferToThread(hls_request.prepare_folders, jobs)
+    made = await server.jobs.add("hls", jobs)
+    return {**values, **arguments.user_variables, "configIds": [job.id for job in made]}
+
 
 HTTP_STREAMING.command(
     "createHDSStream",
@@ -149,20 +177,32 @@ HTTP_STREAMING.command(
     user_variables=True,
 )
 
-HTTP_STREAMING.command(
+
+@HTTP_STREAMING.command(
     "listHttpStreamingSessions",
     "Lists the players that the web server is serving.",
     answer="Currently open HTTP streaming sessions",
-    data="a list of objects with `sessionId`, `clientIP`, `elapsedTime` and `targetFolder`",
+    data="a list of objects with `sessionId`, `clientIP`, `startTime`, `elapsedTime` (seconds), `targetFolder` and `bytesSent`",
     ascii_fields="sessionId clientIP elapsedTime targetFolder",
 )
+async def list_http_streaming_sessions(server: "Server", arguments: Arguments) -> Json:
+    if server.web is None:
+        raise CommandError("Unable to get all open HTTP streaming sessions. The web server is off.")
+    return server.web.sessions.described()
 
-HTTP_STREAMING.command(
+
+@HTTP_STREAMING.command(
     "httpClientsConnected",
     "Counts the players that the web server is serving: all, or those of one group.",
     text("groupName", "Count the players of this group only."),
-    answer="Number of clients connected to Evostream Web Server",
-    data="`httpStreamingSessionsCount`",
+    answer=CLIENTS_CONNECTED,
+    data="`groupName` and `httpStreamingSessionsCount`",
     example="httpClientsConnected groupName=show",
     ascii_fields="httpStreamingSessionsCount groupName",
 )
+async def http_clients_connected(server: "Server", arguments: Arguments) -> Answer:
+    if server.web is None:
+        raise CommandError("Unable to get count of all open HTTP streaming sessions. The web server is off.")
+    group = arguments.text("groupName")
+    data: Json = {"groupName": group, "httpStreamingSessionsCount": server.web.sessions.count(group)}
+    return Answer(data, f"{CLIENTS_CONNECTED} under groupname: {group}" if group else CLIENTS_CONNECTED)

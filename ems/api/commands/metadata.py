@@ -1,14 +1,34 @@
 """Commands about metadata: JSON texts that go along with streams."""
 
-from ems.api.command import CommandGroup, flag, integer, text
+from typing import TYPE_CHECKING
+
+from ems.api.arguments import Arguments
+from ems.api.command import Answer, CommandGroup, Json, flag, integer, text
+from ems.api.commands.services import SERVICE_FIELDS, is_address
+from ems.api.describe import APPLICATION_NAME, describe_service
+from ems.config import AcceptorConfig
+from ems.errors import CommandError
+from ems.jobs.destinations import leads_back, resolve
+from ems.metadata.push import Target
+from ems.security.uris import check_destination
+from ems.streams.names import checked_name
+from ems.uri import Uri
+
+if TYPE_CHECKING:
+    from ems.net.acceptor import Acceptor
+    from ems.server import Server
 
 METADATA = CommandGroup(
     "metadata", "Metadata", "JSON that goes along with streams: the newest of it, and where it comes and goes."
 )
 
+LISTENER = "inboundJsonMeta"
+"""The protocol of the ports that take metadata over TCP."""
+
 ONLY_VMF = "type must be 'vmf' (only option at this time)"
 
-METADATA.command(
+
+@METADATA.command(
     "getMetadata",
     "Tells the newest metadata of a stream.",
     text("localStreamName", "The stream; without it, whichever had some last.", also_accept=("streamName",)),
@@ -18,8 +38,20 @@ METADATA.command(
     data="a string that holds JSON",
     example="getMetadata localStreamName=lobby",
 )
+async def get_metadata(server: "Server", arguments: Arguments) -> Answer:
+    name = arguments.text("localStreamName")
+    if arguments.values["streamId"]:
+        stream = server.streams.by_id(arguments.integer("streamId"))
+        if stream is None:
+            return Answer("", "No Metadata")
+        name = stream.name
+    found = server.metadata.newest(name) if name else server.metadata.newest_of_any()
+    if found is None:
+        return Answer("", "No Metadata")
+    return Answer(found.text, raw=found.text if arguments.flag("noWrap") else None)
 
-METADATA.command(
+
+@METADATA.command(
     "pushMetadata",
     "Connects to an address and sends it every new metadata of a stream.",
     text("localStreamName", "The stream.", mandatory=True),
@@ -32,8 +64,26 @@ METADATA.command(
     rejects_empty_parameter_list=True,
     user_variables=True,
 )
+async def push_metadata(server: "Server", arguments: Arguments) -> Json:
+    name = checked_name(arguments.text("localStreamName"))
+    ip, port, keep_alive = arguments.text("ip"), arguments.integer("port"), arguments.flag("keepAlive")
+    address = await _address(server, ip, port)
+    server.metadata.pushes.add(Target(name, address, port), keep_alive=keep_alive)
+    data: dict[str, Json] = {
+        "applicationName": APPLICATION_NAME,
+        "ip": ip,
+        "keepAlive": keep_alive,
+        "localStreamName": name,
+        "name": APPLICATION_NAME,
+        "port": port,
+        "protocol": "outboundVmf",
+        "streamName": name,
+        "type": arguments.text("type"),
+    }
+    return data | _user_variables(arguments)
 
-METADATA.command(
+
+@METADATA.command(
     "shutdownMetadata",
     "Stops sending metadata of a stream.",
     text("localStreamName", "The stream.", mandatory=True),
@@ -43,8 +93,14 @@ METADATA.command(
     rejects_empty_parameter_list=True,
     user_variables=True,
 )
+async def shutdown_metadata(server: "Server", arguments: Arguments) -> Json:
+    name = arguments.text("localStreamName")
+    server.metadata.pushes.remove(name)
+    data: dict[str, Json] = {"localStreamName": name, "streamName": name, "type": arguments.text("type")}
+    return data | _user_variables(arguments)
 
-METADATA.command(
+
+@METADATA.command(
     "addMetadataListener",
     "Opens a port that takes JSON metadata for a stream.",
     integer("port", "Port to listen on.", mandatory=True, minimum=1, maximum=65535),
@@ -53,14 +109,47 @@ METADATA.command(
     answer="Metadata listener created",
     data="a service object",
     example="addMetadataListener port=8110 localStreamName=lobby",
-    ascii_fields="id appName appId protocol port acceptedConnectionsCount enabled",
+    ascii_fields=SERVICE_FIELDS,
     rejects_empty_parameter_list=True,
 )
+async def add_metadata_listener(server: "Server", arguments: Arguments) -> Json:
+    ip, name = arguments.text("ip"), arguments.text("localStreamName")
+    if not is_address(ip):
+        raise CommandError("Invalid ip")
+    server.metadata.name_of(name)
+    config = AcceptorConfig(ip=ip, port=arguments.integer("port"), protocol=LISTENER, stream_name=name)
+    return _described(server.acceptors.create(config))
 
-METADATA.command(
+
+@METADATA.command(
     "listMetadataListeners",
     "Lists the ports that take metadata.",
     answer="Listing all the metadata listeners",
-    data="a list of service objects",
+    data="an object with `listeners`, a list of service objects",
     ascii_fields="listeners id ip port enabled localStreamName",
 )
+async def list_metadata_listeners(server: "Server", arguments: Arguments) -> Json:
+    acceptors = [acceptor for _, acceptor in sorted(server.acceptors.services.items())]
+    return {"listeners": [_described(acceptor) for acceptor in acceptors if acceptor.config.protocol == LISTENER]}
+
+
+def _described(acceptor: "Acceptor") -> dict[str, Json]:
+    return {**describe_service(acceptor), "localStreamName": acceptor.config.stream_name}
+
+
+def _user_variables(arguments: Arguments) -> dict[str, Json]:
+    return {key: [*value] if isinstance(value, list) else value for key, value in arguments.user_variables.items()}
+
+
+async def _address(server: "Server", host: str, port: int) -> str:
+    """The address to connect to. Raises `CommandError` when the host has none, or one that the server does not connect to."""
+    written = f"[{host}]" if ":" in host else host
+    uri = Uri.parse(f"tcp://{written}:{port}")
+    try:
+        address = (await resolve(server.clock, uri.host))[0]
+    except LookupError as error:
+        raise CommandError(f"Unable to push metadata: {error}") from None
+    check_destination(uri, address)
+    if leads_back(server, uri, [address]):
+        raise CommandError(f"Unable to push metadata: {host}:{port} is this very server")
+    return address

@@ -53,7 +53,7 @@ async def list_services(server: "Server", arguments: Arguments) -> Json:
 )
 async def create_service(server: "Server", arguments: Arguments) -> Json:
     ip, name = arguments.text("ip"), arguments.text("protocol")
-    if not _is_address(ip):
+    if not is_address(ip):
         raise CommandError("Invalid ip")
     protocol = server.acceptor_protocols.get(name)
     if protocol is None or protocol.tags[0] != "TCP":
@@ -109,7 +109,8 @@ def _acceptor(server: "Server", arguments: Arguments) -> "Acceptor":
     return acceptor
 
 
-def _is_address(ip: str) -> bool:
+def is_address(ip: str) -> bool:
+    """True for a literal address, of either family."""
     try:
         ip_address(ip)
     except ValueError:

@@ -37,10 +37,10 @@ class RtmpFactory(Factory):
         connection = RtmpConnection(self._server, validate_handshake=self._server.config.application.validate_handshake)
         connection.factory = self
         connection.tags = self._tags
-        connection.make_http = self._make_http
         return connection
 
-    def _make_http(self) -> Protocol:
+    def make_http(self) -> Protocol:
+        """What takes over from a connection that turns out to be HTTP."""
         return self._http.buildProtocol(None)
 
 

@@ -1,6 +1,7 @@
 """The remote calls that a client makes, and what is done about each (Adobe RTMP 1.0 §7.2 and the habits of real encoders)."""
 
 import secrets
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,9 @@ def _carry_out(session: "RtmpConnection", verdict: Verdict, command: Command, pr
 
 
 def _admit(session: "RtmpConnection", command: Command, properties: dict[str, Any]) -> None:
-    session.application, session.name_prefix = split_application(properties["app"])
+    application, session.name_prefix = split_application(properties["app"])
+    # All players of an application share its name.
+    session.application = sys.intern(application)
     session.fourccs = fourccs_of(properties)
     session.multitrack = reads_multitrack(properties)
     texts = {ours: properties.get(theirs) for theirs, ours in _CLIENT_KEYS.items()}
@@ -134,7 +137,7 @@ def create_stream(session: "RtmpConnection", command: Command) -> None:
         description = f"at most {session.MAX_STREAMS} streams on one connection"
         session.send(commands.error(command, "NetConnection.Call.Failed", description))
         return
-    session.net_streams[stream_id] = None
+    session.make(stream_id)
     session.send(commands.result(command, None, stream_id))
 
 
@@ -188,7 +191,7 @@ def publish(session: "RtmpConnection", command: Command) -> None:
             session.close(str(error))
         return
     stream.details = session.client if public_name == name else {**session.client, "ingestPoint": name}
-    session.net_streams[stream_id] = Publish(stream, name)
+    session.use(stream_id, Publish(stream, name))
     session.server.intake.add(session)
     _status(session, stream_id, LEVEL_STATUS, "NetStream.Publish.Start", f"Started publishing stream {name}.", name)
 
@@ -217,7 +220,7 @@ def play(session: "RtmpConnection", command: Command) -> None:
         _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", str(error), name)
         return
     playing = Play(session, stream_id, real_name, shown)
-    session.net_streams[stream_id] = playing
+    session.use(stream_id, playing)
     playing.begin(reset=reset, duration_ms=duration)
 
 
@@ -257,7 +260,7 @@ def delete_stream(session: "RtmpConnection", command: Command) -> None:
     """End what a message stream does and forget its id."""
     stream_id = int(command.number(1, command.stream_id))
     _end(session, stream_id)
-    session.net_streams.pop(stream_id, None)
+    session.forget(stream_id)
 
 
 def get_stream_length(session: "RtmpConnection", command: Command) -> None:

@@ -42,14 +42,14 @@ class Message(NamedTuple):
 class _ChunkStream:
     """The last header of one chunk stream, and the message that is being put together."""
 
-    __slots__ = ("delta", "extended", "left", "length", "parts", "stream_id", "timestamp", "type_id", "used")
+    __slots__ = ("delta", "extended", "id", "left", "length", "parts", "stream_id", "timestamp", "type_id")
 
-    def __init__(self) -> None:
+    def __init__(self, chunk_stream_id: int) -> None:
+        self.id = chunk_stream_id
         self.timestamp = self.delta = self.length = self.type_id = self.stream_id = 0
         self.extended: bytes | None = None
         self.left = 0
         self.parts: list[bytes | bytearray] | None = None
-        self.used = 0
 
 
 class ChunkReader:
@@ -78,8 +78,6 @@ class ChunkReader:
     __slots__ = (
         "_chunk_left",
         "_current",
-        "_current_id",
-        "_headers",
         "_partial_bytes",
         "_repeats_extended",
         "_rest",
@@ -89,13 +87,11 @@ class ChunkReader:
 
     def __init__(self) -> None:
         self.chunk_size = DEFAULT_CHUNK_SIZE
-        self._streams: dict[int, _ChunkStream] = {}
+        self._streams: list[_ChunkStream] = []
         self._rest = b""
         self._current: _ChunkStream | None = None
-        self._current_id = 0
         self._chunk_left = 0
         self._partial_bytes = 0
-        self._headers = 0
         self._repeats_extended = True
 
     def receive(self, data: bytes) -> list[Message]:
@@ -151,21 +147,21 @@ class ChunkReader:
             chunk_stream_id = 64 + int.from_bytes(data[at : at + width], "little")
             at += width
         fmt = first >> 6
-        stream = self._streams.get(chunk_stream_id)
-        known = stream is not None
-        if stream is None:
+        for stream in self._streams:
+            if stream.id == chunk_stream_id:
+                known = True
+                break
+        else:
             if fmt:
                 raise RemoteProtocolError(f"chunk stream {chunk_stream_id} begins with a header of format {fmt} instead of 0")
-            stream = _ChunkStream()
+            known = False
+            stream = _ChunkStream(chunk_stream_id)
         at = self._continuation(stream, data, at) if fmt == 3 else self._message_header(stream, fmt, data, at)
         if at < 0:
             return -1
         if not known:
-            self._admit(chunk_stream_id, stream)
-        self._headers += 1
-        stream.used = self._headers
+            self._admit(stream)
         self._current = stream
-        self._current_id = chunk_stream_id
         left = stream.left
         self._chunk_left = left if left < self.chunk_size else self.chunk_size
         return at
@@ -216,7 +212,7 @@ class ChunkReader:
 
     def _run(self, stream: _ChunkStream, data: bytes, offset: int) -> int:
         """Take all full fmt 3 chunks of this message that lie here one behind the other; the offset behind them."""
-        if self._current_id > 63:
+        if stream.id > 63:
             return offset
         chunk = self.chunk_size
         head = 1
@@ -229,7 +225,7 @@ class ChunkReader:
         if count < 2:
             return offset
         heads = data[offset : offset + count * stride : stride]
-        expected = 0xC0 | self._current_id
+        expected = 0xC0 | stream.id
         if heads.count(expected) != count:
             count -= len(heads.lstrip(bytes((expected,))))
         if count < 2:
@@ -255,16 +251,13 @@ class ChunkReader:
         stream.parts = None
         stream.left = 0
 
-    def _admit(self, chunk_stream_id: int, stream: _ChunkStream) -> None:
+    def _admit(self, stream: _ChunkStream) -> None:
         if len(self._streams) >= self.MAX_CHUNK_STREAMS:
-            idle = min((s.used, i) for i, s in self._streams.items() if not s.left) if self._any_idle() else None
+            idle = next((other for other in self._streams if not other.left), None)
             if idle is None:
                 raise RemoteProtocolError(f"more than {self.MAX_CHUNK_STREAMS} chunk streams at once")
-            del self._streams[idle[1]]
-        self._streams[chunk_stream_id] = stream
-
-    def _any_idle(self) -> bool:
-        return any(not stream.left for stream in self._streams.values())
+            self._streams.remove(idle)
+        self._streams.append(stream)
 
     def _control(self, message: Message) -> None:
         if len(message.payload) < 4:
@@ -275,9 +268,9 @@ class ChunkReader:
                 raise RemoteProtocolError("a chunk size of 0")
             self.chunk_size = value & MAX_CHUNK_SIZE
         elif message.type_id == ABORT:
-            aborted = self._streams.get(value)
-            if aborted is not None and aborted.left:
-                self._forget(aborted)
+            for stream in self._streams:
+                if stream.id == value and stream.left:
+                    self._forget(stream)
 
 
 _HEADER_SIZES = (11, 7, 3)

@@ -82,6 +82,10 @@ class RtmpClient(RtmpSession):
     def details(self) -> dict[str, Any]:
         return {"userAgent": self.attempt.settings.get("emulateUserAgent", ""), **super().details}
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.attempt.settings
+
     def opened(self) -> None:
         try:
             self.attempt.check_address(self.far[0])
@@ -320,9 +324,10 @@ class Push(RtmpOutbound):
 
     __slots__ = ()
 
+    connection: PushClient
+
     def selection(self) -> Selection:
-        session = self._session
-        assert isinstance(session, PushClient)
+        session = self.connection
         settings = session.attempt.settings
         source_pts = bool(settings.get("useSourcePts")) or session.server.config.application.use_source_pts
         whole = settings.get("sendChunkSizeRequest", True)
@@ -337,8 +342,8 @@ class Push(RtmpOutbound):
         )
 
     def source_came(self) -> None:
-        self._session.flush()
+        self.connection.flush()
         self.join()
 
     def source_left(self, reason: str) -> None:
-        self._session.close(f"the local stream ended: {reason}")
+        self.connection.close(f"the local stream ended: {reason}")

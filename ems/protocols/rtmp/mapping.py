@@ -7,7 +7,7 @@ from typing import Any
 from ems.errors import MalformedData
 from ems.formats import amf0, flv
 from ems.formats.enhanced import CODEC, FOURCC
-from ems.media.track import Kind, Track
+from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtmp.chunks import TIMESTAMP_MASK, Message
 from ems.protocols.rtmp.wire import MessageType
 
@@ -104,7 +104,7 @@ def playable(tracks: tuple[Track, ...], kinds: frozenset[Kind], fourccs: frozens
         first = all(other.kind is not track.kind for other in chosen)
         # Only codecs with a FourCC can be any but the default track.
         placed = first or (multitrack and track.codec in FOURCC)
-        if track.kind is Kind.DATA or (track.kind in kinds and known and placed):
+        if track.codec is Codec.AMF0 or (track.kind in kinds and known and placed):
             chosen.append(track)
     return tuple(chosen)
 

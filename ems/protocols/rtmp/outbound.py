@@ -20,14 +20,14 @@ BOTH_KINDS = frozenset((Kind.AUDIO, Kind.VIDEO))
 class RtmpOutbound(OutboundStream):
     """A subscription that is fed as RTMP messages; subclasses say in which form (`selection`)."""
 
-    __slots__ = ("_cursor", "_delivered", "_dropped", "_session", "left_at", "stream_id")
+    __slots__ = ("_cursor", "_delivered", "_dropped", "left_at", "stream_id")
 
     type_tag = "ONR"
+    connection: RtmpSession
 
     def __init__(self, session: RtmpSession, stream_id: int, name: str) -> None:
         super().__init__(session.server.streams, name, session)
         self.stream_id = stream_id
-        self._session = session
         self._cursor: Cursor | None = None
         self.left_at = NEVER
         self._delivered = self._dropped = NOTHING
@@ -63,10 +63,10 @@ class RtmpOutbound(OutboundStream):
         if stream is None or self._cursor is not None:
             return
         selection = self.selection()
-        fan_out = self._session.server.streams.fan_out
+        fan_out = self.connection.server.streams.fan_out
         feed = stream.feed(selection, lambda: RtmpFeed(stream, fan_out, selection))
         at_next = at_next or feed.joins_before(self.left_at)
-        self._cursor = Cursor(feed, self._session.outlet(), at_next=at_next)
+        self._cursor = Cursor(feed, self.connection.outlet(), at_next=at_next)
 
     def leave(self) -> None:
         """Be fed no more for now; what came until now goes out first, as far as the socket takes it."""

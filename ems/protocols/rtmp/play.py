@@ -21,48 +21,49 @@ class Play(RtmpOutbound):
     `shown` is what the client calls the stream: its alias, where `name` is the real one.
     """
 
-    __slots__ = ("_client", "_kinds", "_paused", "_stop", "_waited", "shown")
+    __slots__ = ("_kinds", "_paused", "_stop", "_waited", "shown")
+
+    connection: "RtmpConnection"
 
     def __init__(self, client: "RtmpConnection", stream_id: int, name: str, shown: str = "") -> None:
         super().__init__(client, stream_id, name)
         self.shown = shown or name
-        self._client = client
         self._kinds = BOTH_KINDS
         self._paused = False
         self._waited = False
         self._stop: IDelayedCall | None = None
 
     def selection(self) -> Selection:
-        client = self._client
+        client = self.connection
         source_pts = client.server.config.application.use_source_pts
         return Selection(self.stream_id, self._kinds, client.fourccs, client.multitrack, source_pts)
 
     def begin(self, *, reset: bool, duration_ms: float) -> None:
         """Answer the play command and subscribe; with a positive duration, stop after that many milliseconds."""
-        self._client.wire.user_control(UserControl.STREAM_BEGIN, self.stream_id)
+        self.connection.wire.user_control(UserControl.STREAM_BEGIN, self.stream_id)
         if reset:
             self._status("NetStream.Play.Reset", f"Playing and resetting {self.shown}.")
         self._status("NetStream.Play.Start", f"Started playing {self.shown}.")
-        self._client.send(commands.data(self.stream_id, "|RtmpSampleAccess", False, False))
-        self._client.send(commands.data(self.stream_id, "onStatus", {"code": "NetStream.Data.Start"}))
+        self.connection.send(commands.data(self.stream_id, "|RtmpSampleAccess", False, False))
+        self.connection.send(commands.data(self.stream_id, "onStatus", {"code": "NetStream.Data.Start"}))
         if duration_ms > 0:
-            self._stop = self._client.server.clock.callLater(duration_ms / 1000, self._complete)
+            self._stop = self.connection.server.clock.callLater(duration_ms / 1000, self._complete)
         self.subscribe()
-        self._client.flush()
+        self.connection.flush()
         self._waited = True
 
     def source_came(self) -> None:
         if self._waited:
-            self._client.wire.user_control(UserControl.STREAM_BEGIN, self.stream_id)
+            self.connection.wire.user_control(UserControl.STREAM_BEGIN, self.stream_id)
             self._status("NetStream.Play.PublishNotify", f"{self.shown} is now published.")
         self._resume()
 
     def source_left(self, reason: str) -> None:
         self.leave()
         self.left_at = NEVER
-        self._client.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
+        self.connection.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
         self._status("NetStream.Play.UnpublishNotify", f"{self.shown} is now unpublished.")
-        self._client.flush()
+        self.connection.flush()
 
     def unsubscribe(self) -> None:
         if self._stop is not None and self._stop.active():
@@ -89,21 +90,21 @@ class Play(RtmpOutbound):
 
     def _resume(self, *, at_next: bool = False) -> None:
         """Send what waits to be said, then the stream."""
-        self._client.outlet()
-        self._client.flush()
+        self.connection.outlet()
+        self.connection.flush()
         if not self._paused:
             self.join(at_next=at_next)
 
     def _complete(self) -> None:
-        self._client.release(self.stream_id, "its duration is over")
+        self.connection.release(self.stream_id, "its duration is over")
         end = commands.info(LEVEL_STATUS, "NetStream.Play.Complete", f"{self.shown} is complete.")
-        self._client.send(commands.data(self.stream_id, "onPlayStatus", end))
-        self._client.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
+        self.connection.send(commands.data(self.stream_id, "onPlayStatus", end))
+        self.connection.wire.user_control(UserControl.STREAM_EOF, self.stream_id)
         self._status("NetStream.Play.Stop", f"Stopped playing {self.shown}.")
-        self._client.flush()
+        self.connection.flush()
 
     def _status(self, code: str, description: str) -> None:
-        client = self._client
+        client = self.connection
         status = commands.on_status(
             self.stream_id, LEVEL_STATUS, code, description, details=self.shown, clientid=client.client_id
         )

@@ -7,8 +7,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.protocol import Protocol
-
 from ems.errors import RemoteProtocolError
 from ems.net.sockets import acknowledge_at_once
 from ems.protocols.rtmp import commands
@@ -39,7 +37,6 @@ class RtmpConnection(RtmpSession):
         "bandwidth_checked",
         "client",
         "fourccs",
-        "make_http",
         "multitrack",
         "name_prefix",
         "net_streams",
@@ -52,6 +49,9 @@ class RtmpConnection(RtmpSession):
 
     START_SECONDS = 60
     """Until a stream is published or played, and after the last one has ended."""
+
+    QUIET_SECONDS = 2
+    """Silence of a player after which its socket is watched among the idle ones."""
 
     MAX_STREAMS = 64
     """Message streams of one connection."""
@@ -71,7 +71,6 @@ class RtmpConnection(RtmpSession):
         self.bandwidth_checked = False
         self.client: dict[str, str] = {}
         self.net_streams: dict[int, Publish | Play | None] = {}
-        self.make_http: Callable[[], Protocol] | None = None
         self._young = True
         self._age = 0
         self._idle = 0
@@ -91,8 +90,8 @@ class RtmpConnection(RtmpSession):
     def dataReceived(self, data: bytes) -> None:
         if not self._young:
             super().dataReceived(data)
-        elif self.make_http is not None and not self.wire.received and data.startswith(self.HTTP_BEGINS):
-            self.hand_over(self.make_http(), data)
+        elif not self.wire.received and data.startswith(self.HTTP_BEGINS) and hasattr(self.factory, "make_http"):
+            self.hand_over(self.factory.make_http(), data)
         else:
             super().dataReceived(data)
             self._acknowledge_at_once()
@@ -103,8 +102,32 @@ class RtmpConnection(RtmpSession):
         """True when something is published or played."""
         return any(self.net_streams.values())
 
+    @property
+    def _publishing(self) -> bool:
+        return any(isinstance(used, Publish) for used in self.net_streams.values())
+
     def _acknowledge_at_once(self) -> None:
         acknowledge_at_once(getattr(self.transport, "getHandle", lambda: None)())
+
+    def make(self, stream_id: int) -> None:
+        """There is a message stream, which does nothing yet."""
+        self.net_streams[stream_id] = None
+        for reporter in self.server.streams.reporters:
+            reporter.neutral_came(self, stream_id)
+
+    def use(self, stream_id: int, used: Publish | Play) -> None:
+        """The message stream publishes or plays from now on."""
+        self.net_streams[stream_id] = used
+        self._end_neutral(stream_id)
+
+    def forget(self, stream_id: int) -> None:
+        """There is no such message stream any more."""
+        self.net_streams.pop(stream_id, None)
+        self._end_neutral(stream_id)
+
+    def _end_neutral(self, stream_id: int) -> None:
+        for reporter in self.server.streams.reporters:
+            reporter.neutral_left(self, stream_id)
 
     def release(self, stream_id: int, reason: str) -> Publish | Play | None:
         """End what a message stream does, if anything; its id stays known."""
@@ -122,12 +145,14 @@ class RtmpConnection(RtmpSession):
     def end_streams(self, reason: str) -> None:
         for stream_id in [*self.net_streams]:
             self.release(stream_id, reason)
-        self.net_streams.clear()
+            self.forget(stream_id)
 
     def tick(self, now: float) -> None:
         self._age += 1
         self._idle = 0 if self.streaming else self._idle + 1
         super().tick(now)
+        if self._silent >= self.QUIET_SECONDS and not self.closing and not self._publishing:
+            self.registry.idle.add(self)
 
     def lateness(self) -> str:
         if not self.wire.shaken and self._age >= self.HANDSHAKE_SECONDS:

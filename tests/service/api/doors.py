@@ -21,6 +21,7 @@ from ems.config import AcceptorConfig, Application, Config
 from ems.interfaces import IAcceptorProtocol
 from ems.jobs.service import JobService
 from ems.media.track import Codec, Kind, Track
+from ems.metadata.service import MetadataService
 from ems.net.acceptor import Acceptors
 from ems.net.connection import Connection
 from ems.net.registry import ConnectionRegistry
@@ -135,6 +136,7 @@ def make_bench() -> Bench:
     )
     for part in guard(server):
         part.startService()
+    server.metadata = MetadataService(clock, server.streams, server.connections)
     server.acceptors = Acceptors(server, clock)
     server.jobs = JobService(server, pullers={}, pushers={})
     server.jobs.startService()

@@ -14,7 +14,11 @@ from ems.config import load_config, prepare_runtime
 from ems.config.runtime import FOLDERS, packaged
 
 REPOSITORY = Path(__file__).parents[3]
-PROTOCOLS = ("inboundRtmp", "inboundRtmps", "inboundRtmpt", "inboundJsonCli", "inboundAsciiCli", "inboundHttpJsonCli")
+PROTOCOLS = (
+    *("inboundRtmp", "inboundRtmps", "inboundRtmpt"),
+    *("inboundJsonMeta", "wsJsonMeta", "wssJsonMeta", "inboundWSFMP4", "inboundWSSFMP4"),
+    *("inboundJsonCli", "inboundAsciiCli", "inboundHttpJsonCli"),
+)
 
 
 @pytest.fixture
@@ -34,21 +38,25 @@ def test_a_fresh_directory_gets_everything_a_server_needs(tmp_path: Path) -> Non
     """An empty folder, even one that does not exist yet, is enough to start."""
     runtime = prepare_runtime(tmp_path / "a" / "b")
     assert sorted(path.name for path in runtime.directory.iterdir()) == sorted(FOLDERS)
-    assert "later version" in (runtime.directory / "webroot/index.html").read_text()
+    assert list((runtime.directory / "webroot").iterdir()) == [], "the packaged pages are served where no file hides them"
     config = load_config(runtime.config_file, known_protocols=PROTOCOLS, directory=runtime.directory)
     assert config.warnings == ()
-    assert config.notes == (
-        'config.lua: applications[1].acceptors[3]: inboundRtmps on port 4443 is off: there is no "config/server.key"',
-    )
+    assert [note.split(": ", 2)[2] for note in config.notes] == [
+        f'{door} is off: there is no "config/server.key"'
+        for door in ("inboundRtmps on port 4443", "wssJsonMeta on port 8433", "inboundWSSFMP4 on port 8420")
+    ]
 
 
 def test_the_stock_configuration_opens_the_doors_of_this_version(tmp_path: Path) -> None:
-    """RTMP is open to everyone, the API to this machine only; RTMPS waits for a certificate."""
+    """Media and metadata are open to everyone, the API to this machine only; what needs TLS waits for a certificate."""
     runtime = prepare_runtime(tmp_path)
     application = load_config(runtime.config_file, known_protocols=PROTOCOLS, directory=tmp_path).application
     assert [(door.ip, door.port, door.protocol, door.use_length_padding) for door in application.acceptors] == [
         ("0.0.0.0", 1935, "inboundRtmp", False),
         ("0.0.0.0", 8080, "inboundRtmpt", False),
+        ("0.0.0.0", 8110, "inboundJsonMeta", False),
+        ("0.0.0.0", 8210, "wsJsonMeta", False),
+        ("0.0.0.0", 8410, "inboundWSFMP4", False),
         ("127.0.0.1", 1112, "inboundJsonCli", True),
         ("127.0.0.1", 1222, "inboundAsciiCli", False),
         ("127.0.0.1", 7777, "inboundHttpJsonCli", False),
@@ -58,14 +66,14 @@ def test_the_stock_configuration_opens_the_doors_of_this_version(tmp_path: Path)
 
 
 def test_what_exists_is_never_touched(tmp_path: Path) -> None:
-    """A second start leaves a changed configuration and a removed page's replacement as they are."""
+    """A second start leaves a changed configuration as it is, and one that is a link to a file that is not there yet."""
     runtime = prepare_runtime(tmp_path)
     runtime.config_file.write_text("mine")
-    page = tmp_path / "webroot/index.html"
-    page.unlink()
-    page.symlink_to(tmp_path / "elsewhere")
     assert prepare_runtime(tmp_path) == runtime
     assert runtime.config_file.read_text() == "mine"
+    runtime.config_file.unlink()
+    runtime.config_file.symlink_to(tmp_path / "elsewhere")
+    prepare_runtime(tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -126,7 +134,7 @@ def test_the_later_doors_of_the_stock_configuration_are_right(tmp_path: Path) ->
     runtime.config_file.write_text("\n".join(lines))
     config = load_config(runtime.config_file, directory=tmp_path)
     assert len(config.application.acceptors) == 12
-    assert len(config.notes) == 1
+    assert len(config.notes) == 3
     shutil.copy(runtime.config_file, tmp_path / "config/server.key")
     shutil.copy(runtime.config_file, tmp_path / "config/server.cert")
-    assert len(load_config(runtime.config_file, directory=tmp_path).application.acceptors) == 13
+    assert len(load_config(runtime.config_file, directory=tmp_path).application.acceptors) == 15

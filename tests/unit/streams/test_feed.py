@@ -198,7 +198,7 @@ def test_a_cursor_closed_during_a_pass() -> None:
     push(feed, *group(200))
     clock.advance(0.1)
     assert [len(viewer.tokens) for viewer in viewers] == [12, 7, 12]
-    assert len(feed.cursors) == 2
+    assert feed.viewers == 2
     viewers[1].cursor.close()
 
 
@@ -258,7 +258,7 @@ def test_several_cursors_share_one_outlet() -> None:
     viewer.cursor.close()
     viewer.outlet.close()
     assert one.ready == {lane: {} for lane in one.ready}
-    assert len(one.cursors) == 0
+    assert one.viewers == 0
 
 
 def test_viewers_in_step_share_their_bytes() -> None:

@@ -60,15 +60,15 @@ def test_a_large_audience_shares_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lane.interval < 0.001
 
 
-def test_tls_waits_50_ms() -> None:
-    """Encrypted connections get their frames in batches of 50 ms, plain ones at once."""
+def test_tls_waits_a_little() -> None:
+    """Encrypted connections get their frames in batches of 75 ms, plain ones at once."""
     fan_out = FanOut(Clock(), max_interval=0.02)
     assert fan_out.plain.interval == 0
-    assert fan_out.batched.interval == 0.05
+    assert fan_out.batched.interval == FanOut.TLS_INTERVAL == 0.075
     clock, fan_out, feed = feed_of(VIDEO)
     viewer = Viewer(feed, fan_out, PushTransport())
     feed.frame(group(0)[0])
-    clock.advance(0.04)
+    clock.advance(0.07)
     assert viewer.tokens == ["{hello}"]
     clock.advance(0.02)
     assert viewer.tokens[-1] == "<video 0>"
@@ -142,3 +142,14 @@ def test_answers_that_nobody_reads_are_counted() -> None:
         assert viewer.outlet.unsent > 900_000
         transport.read()
         assert viewer.outlet.unsent == 0
+
+
+def test_players_with_a_buffer_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers, when there are many, get more at once and less often than players that show each frame as it comes."""
+    fan_out = FanOut(Clock())
+    monkeypatch.setattr(outlet, "thread_time", Meter(0.002))
+    for lane in (fan_out.plain, fan_out.buffered):
+        for _ in range(100):
+            lane._begin()
+    assert fan_out.plain.interval == pytest.approx(0.002 * Lane.SHARE, rel=0.01)
+    assert fan_out.buffered.interval == pytest.approx(0.002 * FanOut.BUFFERED_SHARE, rel=0.01)

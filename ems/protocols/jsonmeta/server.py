@@ -1,0 +1,95 @@
+"""The acceptor protocol ``inboundJsonMeta``: JSON objects over TCP are metadata of the acceptor's ``streamname``.
+
+::
+
+    echo '{"lat": 32.8, "lon": -117.2}' | nc -q1 127.0.0.1 8110
+
+Without a ``streamname`` they are metadata of every stream. Nothing is answered.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from ems.errors import RemoteProtocolError
+from ems.interfaces import IAcceptorProtocol
+from ems.net.connection import Connection
+from ems.protocols.jsonmeta.wire import ObjectSplitter
+
+if TYPE_CHECKING:
+    from ems.config import AcceptorConfig
+    from ems.server import Server
+
+
+class JsonMetaConnection(Connection):
+    """One client that sends metadata of a stream."""
+
+    MAX_OBJECTS = 1000
+    """Objects a second; each is told to everybody who listens."""
+
+    tags = ("TCP", "JSONMETA")
+
+    __slots__ = ("_count", "_name", "_objects", "_server")
+
+    def __init__(self, server: "Server", name: str) -> None:
+        super().__init__(server.connections)
+        self._server = server
+        self._name = name
+        self._objects: ObjectSplitter | None = ObjectSplitter()
+        self._count = 0
+
+    def opened(self) -> None:
+        # A sensor may be silent for hours; the kernel finds out whether it is still there.
+        transport: Any = self.transport
+        if hasattr(transport, "setTcpKeepAlive"):
+            transport.setTcpKeepAlive(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._objects is None:
+            return
+        self.bytes_received += len(data)
+        try:
+            for text in self._objects.receive(data):
+                self._count += 1
+                if self._count > self.MAX_OBJECTS:
+                    raise RemoteProtocolError(f"more than {self.MAX_OBJECTS} objects a second")
+                self._server.metadata.publish(self._name, text.decode("utf-8", "replace"))
+        except RemoteProtocolError as error:
+            self.close(str(error))
+
+    def tick(self, now: float) -> None:
+        self._count = 0
+
+    def close(self, reason: str) -> None:
+        if self._objects is not None:
+            self._objects = None
+            super().close(reason)
+
+
+class JsonMetaFactory(Factory):
+    """Makes the connections of one acceptor."""
+
+    noisy = False
+
+    def __init__(self, server: "Server", name: str) -> None:
+        self._server = server
+        self._name = name
+
+    def buildProtocol(self, addr: IAddress | None) -> JsonMetaConnection:
+        connection = JsonMetaConnection(self._server, self._name)
+        connection.factory = self
+        return connection
+
+
+@implementer(IAcceptorProtocol)
+class InboundJsonMeta:
+    """The acceptor protocol ``inboundJsonMeta``."""
+
+    protocol = "inboundJsonMeta"
+    tags = ("TCP", "JSONMETA")
+
+    def make_factory(self, server: "Server", config: "AcceptorConfig") -> JsonMetaFactory:
+        """The factory of one acceptor (`IAcceptorProtocol`). Raises `CommandError` when ``streamname`` is no name."""
+        return JsonMetaFactory(server, server.metadata.name_of(config.stream_name))

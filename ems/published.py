@@ -1,0 +1,76 @@
+"""Files of running streams in memory: what segmenters have just written, for a web server that need not read it again.
+
+A segmenter writes a segment or a playlist to the disk for good, and puts the same bytes here for as long as they are fresh.
+The web server looks here first. A playlist that can answer questions (low-latency HLS: ``_HLS_msn`` and the like) is put as a
+`LiveFile`, which makes its bytes when it is asked.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from time import time
+from typing import NamedTuple, Protocol
+
+
+class PublishedFile(NamedTuple):
+    """The bytes of a file and when they were put here, in seconds since 1970."""
+
+    data: bytes
+    modified: float
+
+
+class Unavailable(Exception):
+    """A live file cannot be given as it was asked for: `status` is the HTTP status that says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class LiveFile(Protocol):
+    """A file whose content depends on how it is asked for."""
+
+    def answer(self, query: Mapping[str, str]) -> Awaitable[PublishedFile]:
+        """The content for these query parameters, perhaps later. Raises `Unavailable`."""
+
+
+class PublishedFiles:
+    """Fresh files by their absolute path. Beyond `MAX_BYTES` the oldest go: they are on the disk as well."""
+
+    MAX_BYTES = 256 << 20
+    """About 100 s of 20 Mbit/s: the players of a live stream are within the newest half minute of it."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[Path, PublishedFile] = OrderedDict()
+        self._live: dict[Path, LiveFile] = {}
+        self._bytes = 0
+
+    def put(self, path: Path, data: bytes) -> None:
+        """These are the bytes of that file now."""
+        self._drop(path)
+        self._files[path] = PublishedFile(data, time())
+        self._bytes += len(data)
+        while self._bytes > self.MAX_BYTES:
+            self._drop(next(iter(self._files)))
+
+    def put_live(self, path: Path, live: LiveFile) -> None:
+        """That file answers for itself from now on."""
+        self._live[path] = live
+
+    def remove(self, path: Path) -> None:
+        """That file is gone, or is to be read from the disk from now on; unknown ones are no matter."""
+        self._drop(path)
+        self._live.pop(path, None)
+
+    def get(self, path: Path) -> PublishedFile | None:
+        """The file, if it is here."""
+        return self._files.get(path)
+
+    def live(self, path: Path) -> LiveFile | None:
+        """The live file of that path, if it is one."""
+        return self._live.get(path)
+
+    def _drop(self, path: Path) -> None:
+        found = self._files.pop(path, None)
+        if found is not None:
+            self._bytes -= len(found.data)

@@ -1,0 +1,104 @@
+"""Where encryption and low latency come in: what they are asked, and when.
+
+Segments pass through an output one after another, in this order::
+
+    part listener: began, frame, frame, …, ended          as the frames come
+    protection.segment(number)                            the key of the segment, perhaps awaited
+    container.header(), container.piece(frames, end)      in a thread
+    key.finish(bytes)                                     in the same thread
+    key.files, the segment, the playlist                  on the disk, in this order
+
+A protection works inside the container (SAMPLE-AES: `Protection.container`), or on the finished bytes (AES-128:
+`SegmentKey.finish`), or both.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ems.formats.m3u8 import Key, MediaPlaylist
+from ems.media.frame import Frame
+from ems.media.track import Track
+from ems.segmenters.cutting import Segment
+
+
+class Container(Protocol):
+    """Makes the bytes of segments that all have the same tracks, one after another.
+
+    A segment is its `header` and one `piece` or several, joined; pieces follow each other in time.
+    """
+
+    tracks: tuple[Track, ...]
+    """The tracks of the source that are in it."""
+
+    extension: str
+    """The file extension, without a dot: ts, aac, m4s."""
+
+    init: bytes
+    """The initialisation segment (``EXT-X-MAP``); empty where the format has none."""
+
+    def header(self, segment: Segment) -> bytes:
+        """What every segment begins with: program tables, a timestamp; perhaps nothing."""
+
+    def piece(self, frames: Sequence[Frame], end: int) -> bytes:
+        """These access units of all tracks, in decoding order; `end` is when the next piece begins, in nanoseconds."""
+
+
+class SegmentKey(Protocol):
+    """How one segment is protected."""
+
+    key: Key
+    """What the playlist says of it."""
+
+    files: Mapping[str, bytes]
+    """Key files by name: written beside the segments before the playlist names them, and removed with the last segment
+    that `key.uri` belongs to."""
+
+    def finish(self, data: bytes) -> bytes:
+        """The bytes of a whole segment (or byte range) as they are stored. Runs in a thread."""
+
+
+class Protection(Protocol):
+    """The encryption of one output, for as long as it lives: made by the factory of its ``drmType``."""
+
+    def container(self, tracks: tuple[Track, ...]) -> Container | None:
+        """A container that protects access units of these tracks from inside; None where the ordinary one will do."""
+
+    async def segment(self, number: int) -> SegmentKey:
+        """The protection of segment `number` (they count from 1). Raises `ProtectionError` when there is no key.
+
+        The segment is then left out, as if the disk had been full: it is never written unprotected.
+        """
+
+    def close(self) -> None:
+        """The output is over."""
+
+
+class ProtectionError(Exception):
+    """A segment cannot be protected now; the text says why."""
+
+
+class PartListener(Protocol):
+    """Follows the unfinished segment, frame by frame, for low-latency parts.
+
+    It may make bytes of frames early: what it has made of `segment.frames` with the container belongs into `segment.pieces`,
+    in order and behind the container's header, and `segment.muxed` counts those frames. A container keeps count of what it
+    has made, so who makes pieces makes all of them: after `ended` no frame may be left over.
+    """
+
+    def began(self, segment: Segment, number: int, container: Container) -> None:
+        """Segment `number` begins; its first frame is to come."""
+
+    def frame(self, segment: Segment, frame: Frame) -> None:
+        """It has just been added to `segment.frames`."""
+
+    def ended(self, segment: Segment) -> None:
+        """The segment is complete and has its `duration`; it is written next."""
+
+    def dropped(self, segment: Segment) -> None:
+        """It came to nothing, because it was too short. Its number goes to the next one."""
+
+    def playlist(self, playlist: MediaPlaylist) -> MediaPlaylist:
+        """The playlist as it is to be written: here tags of low latency are added."""
+
+    def close(self) -> None:
+        """The output is over: nobody may wait any longer."""

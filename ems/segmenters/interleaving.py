@@ -1,0 +1,87 @@
+"""Puts the frames of all tracks in the order of their decoding times, so that a cut at one instant is a cut in every track.
+
+Sources interleave as they like: sound may come half a second before the pictures that belong to it. A frame is passed on as
+soon as every other track has come as far as it, or has been silent for so long that nobody waits for it any more.
+"""
+
+from collections import deque
+
+from ems.media.frame import SECOND, Frame
+from ems.media.track import Kind, Track
+
+
+class _Lane:
+    """One track: its frames that wait, and how far it has come."""
+
+    __slots__ = ("frames", "reached")
+
+    def __init__(self, reached: int) -> None:
+        self.frames: deque[Frame] = deque()
+        self.reached = reached
+
+
+class Interleaver:
+    """Orders frames by `Frame.dts`; within a track the order stays as it is."""
+
+    MAX_WAIT = 1 * SECOND
+    """How far the tracks of a source may be apart. A track that is further behind is silent, not slow."""
+
+    MAX_HELD = 1000
+    """Frames that wait at most, whatever their times say: about 8 s of picture and sound."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[int, _Lane] = {}
+        self._newest: int | None = None
+        self._held = 0
+
+    def tracks_changed(self, tracks: tuple[Track, ...]) -> None:
+        """These are the tracks that count from now on. Frames that wait must have been taken with `drain` before."""
+        old, newest = self._lanes, self._newest or 0
+        self._lanes = {track.id: old.get(track.id) or _Lane(newest) for track in tracks if track.kind is not Kind.DATA}
+
+    def push(self, frame: Frame) -> list[Frame]:
+        """Take a frame, and give those that are due; frames of other tracks are passed over."""
+        lane = self._lanes.get(frame.track.id)
+        if lane is None:
+            return []
+        dts = frame.dts
+        if self._newest is None:
+            self._newest = dts
+            for other in self._lanes.values():
+                other.reached = dts
+        elif dts > self._newest:
+            self._newest = dts
+        lane.frames.append(frame)
+        lane.reached = dts
+        self._held += 1
+        return self._due(self._newest - self.MAX_WAIT) if self._held <= self.MAX_HELD else self.drain()
+
+    def drain(self) -> list[Frame]:
+        """All frames that wait, in order."""
+        frames = sorted((frame for lane in self._lanes.values() for frame in lane.frames), key=_dts)
+        for lane in self._lanes.values():
+            lane.frames.clear()
+        self._held = 0
+        return frames
+
+    def _due(self, silent_since: int) -> list[Frame]:
+        """The frames that no earlier one can come before. Tracks that have not come up to `silent_since` are not waited for."""
+        due: list[Frame] = []
+        while self._held:
+            first: deque[Frame] | None = None
+            earliest = awaited = 1 << 62
+            for lane in self._lanes.values():
+                if lane.frames:
+                    if lane.frames[0].dts < earliest:
+                        first, earliest = lane.frames, lane.frames[0].dts
+                elif silent_since <= lane.reached < awaited:
+                    awaited = lane.reached
+            if first is None or silent_since <= earliest > awaited:
+                break
+            due.append(first.popleft())
+            self._held -= 1
+        return due
+
+
+def _dts(frame: Frame) -> int:
+    return frame.dts

@@ -1,0 +1,22 @@
+"""EWS, the web server inside the media server: pages, and streams as HLS, DASH, HDS and Smooth Streaming over HTTP.
+
+HTTP is RFC 9110 (semantics) and RFC 9112 (HTTP/1.1); the parser is Twisted's. The modules, in the order in which a request
+meets them:
+
+`channel`
+    connections: limits and time-outs; requests, which wait for a client that does not read
+`target`
+    the request's address to the parts of a path
+`site`
+    the order of checks, and who answers
+`access`, `api_door`, `event_stream`
+    who may come in; the runtime API and the stream of events at ``/api/``
+`files`, `mime`, `aliases`
+    where a file is: in memory, in the web root, among the packaged pages; what it is; secret names of groups
+`conditions`, `ranges`, `coding`, `body`, `answers`
+    whether it is sent at all, which parts of it, compressed or not, and how: always in pieces as the client takes them
+`sessions`, `downloads`
+    who watches: viewers of segmented streams, and fetched files, told as events
+`service`
+    the port, the threads that read files, and the clock for all time-outs
+"""

@@ -1,0 +1,180 @@
+"""Low-latency HLS from the frames of a source to a player that follows the playlist part by part."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ems.errors import CommandError
+from ems.media.frame import SECOND
+from tests.service.hls.low_latency_world import Player, World, frames
+from tests.unit.segmenters.lowlatency_rules import check, parse
+
+LOW_LATENCY: dict[str, Any] = {"segmentType": "fmp4", "partLength": 200}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def played(world: World, seconds: int = 12, **settings: Any) -> Player:
+    """A stream that a player has followed from its beginning."""
+    world.write("cam", **LOW_LATENCY | settings)
+    stream, player = world.publish("cam"), Player(world, "cam")
+    for frame in frames(seconds):
+        world.push(stream, frame)
+        player.step()
+    return player
+
+
+def test_a_player_gets_every_part_in_order(world: World) -> None:
+    """Whoever asks for the next part each time gets all of them, one after the other, and none twice."""
+    player = played(world)
+    serials = [int(uri.rpartition("part")[2].removesuffix(".m4s")) for uri in player.parts]
+    assert serials == list(range(serials[0], serials[0] + len(serials)))
+    assert len(serials) >= 11 * 5
+    assert [one.following for one in player.playlists] == sorted({one.following for one in player.playlists})
+
+
+def test_a_part_comes_within_its_own_length(world: World) -> None:
+    """While the source is live, each answer comes 200 ms of media after the one before, not a segment later."""
+    world.write("cam", **LOW_LATENCY)
+    stream, player, times = world.publish("cam"), Player(world, "cam"), []
+    for frame in frames(8):
+        seen = len(player.playlists)
+        world.push(stream, frame)
+        player.step()
+        times += [frame.dts / SECOND] * (len(player.playlists) > seen)
+    steady = times[3:]
+    assert max(later - earlier for earlier, later in pairwise(steady)) <= 0.25
+
+
+def test_parts_joined_are_the_segments(world: World) -> None:
+    """The file of a segment is nothing but its parts, so players may change from one to the other."""
+    player = played(world)
+    newest = player.playlists[-1]
+    compared = 0
+    for number, (uri, _) in newest.segments.items():
+        if newest.parts.get(number):
+            joined = b"".join(player.content(part["URI"]) for part in newest.parts[number])
+            assert joined == world.path("cam", uri).read_bytes()
+            compared += 1
+    assert compared >= 3
+
+
+def test_the_file_on_the_disk_is_an_ordinary_playlist(world: World) -> None:
+    """A web server that only reads files serves the same folder, without parts."""
+    played(world)
+    text = world.path("cam").read_text()
+    assert "#EXT-X-PART" not in text
+    assert "#EXT-X-SERVER-CONTROL" not in text
+    assert parse(text).segments.keys() == parse(world.ask("cam").text).segments.keys()
+    assert not list(world.path("cam").parent.glob("*part*"))
+
+
+def test_parts_stay_for_three_target_durations_and_go(world: World) -> None:
+    """A part that is listed can be fetched, and longer; in the end memory has only the newest."""
+    player = played(world, 30, playlistLength=20)
+    newest = player.playlists[-1]
+    listed = [part["URI"] for parts in newest.parts.values() for part in parts]
+    assert all(world.ask("cam", uri).data for uri in listed)
+    there = [uri for uri in player.parts if world.ask("cam", uri).data]
+    assert len(listed) < len(there) <= 5 * 8
+    assert there == player.parts[-len(there) :]
+
+
+def test_delta_updates_are_followed(world: World) -> None:
+    """A player that asks for delta updates gets short ones of a long list."""
+    played(world, 30, playlistLength=20)
+    full, delta = check(world.ask("cam").text), check(world.ask("cam", _HLS_skip="YES").text)
+    assert delta.skipped > 5
+    assert delta.segments == {number: one for number, one in full.segments.items() if number >= full.first + delta.skipped}
+
+
+def test_streams_of_a_group_report_on_each_other(world: World) -> None:
+    """A player that changes quality learns in advance how far the other playlist is."""
+    for name in ("high", "low"):
+        world.write(name, **LOW_LATENCY)
+    streams = [world.publish(name) for name in ("high", "low")]
+    for frame in frames(6):
+        for stream in streams:
+            world.push(stream, frame)
+    high, low = check(world.ask("high").text), check(world.ask("low").text)
+    assert [report["URI"] for report in high.reports] == ["../low/playlist.m3u8"]
+    msn, part = low.following
+    assert abs(int(high.reports[0]["LAST-MSN"]) * 5 + int(high.reports[0]["LAST-PART"]) - (msn * 5 + part - 1)) <= 1
+
+
+def test_when_the_source_stands_still_players_get_503(world: World) -> None:
+    """Nobody waits for more than three target durations, neither for the playlist nor for the hinted part."""
+    player = played(world)
+    msn, part = player.playlists[-1].following
+    reload = world.ask("cam", _HLS_msn=str(msn), _HLS_part=str(part + 1))
+    hinted = world.ask("cam", player.playlists[-1].hint)
+    world.clock.advance(2.9)
+    assert (reload.status, hinted.status) == (0, 0)
+    world.clock.advance(0.2)
+    assert (reload.status, hinted.status) == (503, 503)
+
+
+def test_the_end_of_the_stream_wakes_everybody(world: World) -> None:
+    """When the source ends for good, whoever waits gets the final playlist at once."""
+    world.write("cam", keepAlive=False, playlistType="appending", **LOW_LATENCY)
+    stream = world.publish("cam")
+    for frame in frames(5):
+        world.push(stream, frame)
+    msn, _ = check(world.ask("cam").text).following
+    last, beyond = world.ask("cam", _HLS_msn=str(msn)), world.ask("cam", _HLS_msn=str(msn + 1), _HLS_part="2")
+    assert (last.data, beyond.data) == (None, None)
+    stream.end("over")
+    assert msn in check(last.text).segments
+    assert check(beyond.text).ended
+    assert parse(world.path("cam").read_text()).ended
+    assert world.server.published.live(world.path("cam")) is None
+
+
+def test_a_source_that_returns_goes_on_with_parts(world: World) -> None:
+    """After a break players find parts again, behind a discontinuity or in a new list."""
+    world.write("cam", **LOW_LATENCY)
+    for _ in range(3):
+        stream = world.publish("cam")
+        for frame in frames(4):
+            stream.push(frame)
+            live = world.server.published.live(world.path("cam"))
+            if live is not None and (request := world.ask("cam")).data:
+                check(request.text)
+        stream.end("gone")
+    stream = world.publish("cam")
+    for frame in frames(4):
+        stream.push(frame)
+    assert any(check(world.ask("cam").text).parts.values())
+
+
+def test_a_removed_output_leaves_nothing_in_memory(world: World) -> None:
+    """When the output is removed, its parts and its waiting players go, too."""
+    player = played(world)
+    reload = world.ask("cam", _HLS_msn=str(player.playlists[-1].following[0]))
+    job = next(iter(world.server.jobs))
+    job.stop("removed")
+    assert reload.status or reload.data
+    assert world.server.published.live(world.path("cam")) is None
+    assert not any(world.ask("cam", uri).data for uri in [*player.parts, player.playlists[-1].hint])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"segmentType": "ts"}, "segmentType=fmp4"),
+        ({"drmType": "evo"}, "drmType"),
+        ({"drmType": "SAMPLE-AES"}, "drmType"),
+        ({"useByteRange": True}, "useByteRange"),
+        ({"partLength": 50}, "milliseconds"),
+        ({"partLength": 1001}, "milliseconds"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_words(world: World, settings: dict[str, Any], words: str) -> None:
+    """The command fails, and says which parameters stand against each other."""
+    with pytest.raises(CommandError, match=words):
+        world.write("cam", **LOW_LATENCY | settings)

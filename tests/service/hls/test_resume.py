@@ -1,0 +1,165 @@
+"""Restarts, crashes and full disks: what players find afterwards."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import maybeDeferred
+
+from ems.api.arguments import bind
+from ems.api.commands.configurations import CONFIGURATIONS
+from ems.api.request import parse_request
+from ems.formats import m3u8
+from ems.segmenters.files import extend_file, write_file
+from tests.service.hls.world import World, assert_every_unit_once, media_playlist, seconds_of, source, units
+from tests.service.jobs.fakes import result_of
+
+BASE = "localStreamNames=cam targetFolder=out groupName=g chunkLength=1"
+PATH = "out/g/cam/playlist.m3u8"
+
+LISTS = pytest.mark.parametrize(
+    "parameters", ["", "playlistType=rolling playlistLength=99", "useByteRange=1", "segmentType=fmp4"]
+)
+
+
+def play(world: World, seconds: float = 4.5) -> Any:
+    """A source comes and sends; gives the stream, which is still live."""
+    stream = world.publish()
+    world.push(stream, seconds_of(source(), 0, seconds))
+    return stream
+
+
+@LISTS
+@pytest.mark.parametrize("kill", [False, True])
+def test_resume_after_a_restart(world: World, parameters: str, kill: bool) -> None:
+    """With hlsResume=1 the old segments are still listed after a restart or a crash, and the new ones follow after a break."""
+    world.create(f"{BASE} hlsResume=1 {parameters}")
+    play(world)
+    world.restart(kill=kill)
+    before = media_playlist(world.folder / PATH)
+    assert not before.ended
+    play(world).end("over")
+    after = media_playlist(world.folder / PATH)
+    assert after.segments[: len(before.segments)] == before.segments
+    breaks = [index for index, segment in enumerate(after.segments) if segment.discontinuity]
+    assert breaks == [len(before.segments)]
+    assert len(after.segments) == len(before.segments) + 5
+    [job] = world.server.jobs
+    assert job.id == 1
+
+
+def test_without_resume_a_restart_begins_anew(world: World) -> None:
+    """hlsResume is off by default: the playlist starts afresh."""
+    world.create(BASE)
+    play(world)
+    world.restart()
+    stream = world.publish()
+    pushed = world.push(stream, seconds_of(source(), 0, 3))
+    stream.end("over")
+    assert_every_unit_once(units(world.folder / PATH), pushed)
+
+
+def test_resume_within_a_run(world: World) -> None:
+    """A source that comes back goes on with the same playlist; numbers and discontinuities count on as the window moves."""
+    world.create(f"{BASE} hlsResume=1 playlistType=rolling playlistLength=5")
+    for _ in range(4):
+        play(world, 3).end("gone")
+    playlist = media_playlist(world.folder / PATH)
+    assert (playlist.media_sequence, len(playlist.segments)) == (8, 5)
+    listed = sum(segment.discontinuity for segment in playlist.segments)
+    assert playlist.discontinuity_sequence + listed == 3
+    dated = [line for line in (world.folder / PATH).read_text().splitlines() if "DATE-TIME" in line]
+    assert len(dated) == 1 + listed
+
+
+def test_removal_completes_a_playlist(world: World) -> None:
+    """removeConfig ends the list for good; removeHlsHdsFiles=1 deletes the files."""
+    remove = next(command for command in CONFIGURATIONS.commands() if command.name == "removeConfig")
+    world.create(f"{BASE} hlsResume=1")
+    play(world).end("gone")
+    assert not media_playlist(world.folder / PATH).ended
+    result_of(remove.run(world.server, bind(remove, parse_request("removeConfig id=1"))))
+    assert media_playlist(world.folder / PATH).ended
+    assert (world.folder / "out/g/playlist.m3u8").exists()
+
+    world.create(BASE)
+    (world.folder / "out/g/cam/mine.txt").write_text("stays")
+    world.create("localStreamNames=other targetFolder=out groupName=h")
+    play(world)
+    result_of(remove.run(world.server, bind(remove, parse_request("removeConfig groupName=g removeHlsHdsFiles=1"))))
+    assert [path.name for path in (world.folder / "out/g").rglob("*") if path.is_file()] == ["mine.txt"]
+    assert [job.group for job in world.server.jobs] == ["h"]
+
+
+def test_playlists_that_cannot_be_continued(world: World) -> None:
+    """A damaged or foreign playlist is no obstacle: the list begins anew. Missing segments leave the list."""
+    folder = world.folder / "out/g/cam"
+    folder.mkdir(parents=True)
+    (folder / "playlist.m3u8").write_bytes(b"\xff\xfe nonsense")
+    world.create(f"{BASE} hlsResume=1")
+    play(world)
+    world.restart()
+    first = media_playlist(folder / "playlist.m3u8")
+    (folder / first.segments[1].uri).unlink()
+    play(world)
+    playlist = media_playlist(folder / "playlist.m3u8")
+    assert playlist.media_sequence == 3 and playlist.segments[0].uri == first.segments[2].uri
+
+
+def test_what_a_crash_leaves_is_cleaned(world: World) -> None:
+    """Files that were never finished are removed, and those of an old rolling list too; others are not touched."""
+    folder = world.folder / "out/g/cam"
+    folder.mkdir(parents=True)
+    for name in (".segment_1_1.ts.tmp", "segment_1_1.ts", "2020-01-01T00-00-00.key", "holiday.ts"):
+        (folder / name).write_text("old")
+    world.create(f"{BASE} playlistType=rolling")
+    play(world)
+    assert sorted(path.name for path in folder.iterdir() if "old" in path.read_bytes().decode(errors="ignore")[:3]) == [
+        "holiday.ts"
+    ]
+
+
+class FullDisk:
+    """Runs what writes, as long as there is room."""
+
+    def __init__(self) -> None:
+        self.full = False
+
+    def __call__(self, function: Any, *arguments: Any) -> Any:
+        name = getattr(function, "__name__", "")
+        if self.full and (function in (write_file, extend_file) or name == "_write_texts"):
+            return maybeDeferred(self._fail)
+        return maybeDeferred(function, *arguments)
+
+    @staticmethod
+    def _fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("parameters", ["", "playlistType=rolling playlistLength=5", "useByteRange=1"])
+def test_full_disk(world: World, parameters: str, log_events: list[dict[str, Any]]) -> None:
+    """A full disk costs the segments of that time, one line in the log and an event for each; then everything goes on."""
+    disk = world.disk = FullDisk()
+    world.create(f"{BASE} {parameters}")
+    stream = world.publish()
+    frames = seconds_of(source(), 0, 12)
+    for index, frame in enumerate(frames):
+        disk.full = len(frames) // 3 < index < len(frames) // 2
+        world.push(stream, [frame])
+    stream.end("over")
+    playlist = m3u8.read_media_playlist((world.folder / PATH).read_bytes())
+    assert any(segment.gap for segment in playlist.segments) or parameters.startswith("playlistType")
+    media_playlist(world.folder / PATH)
+    assert any(event.type == "hlsChunkError" for event in world.events)
+    errors = [event for event in log_events if event.get("log_level") and event["log_level"].name == "error"]
+    assert len(errors) <= 2
+
+
+def test_full_disk_is_real(tmp_path: Path) -> None:
+    """What cannot be written whole is not there at all, and what was there stays."""
+    target = tmp_path / "a.ts"
+    write_file(target, b"old")
+    with pytest.raises(OSError):
+        write_file(tmp_path / "missing" / "a.ts", b"new")
+    assert target.read_bytes() == b"old" and [*tmp_path.iterdir()] == [target]
