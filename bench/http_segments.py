@@ -2,12 +2,12 @@
 
 ::
 
-    .venv/bin/python -m bench.http
+    .venv/bin/python -m bench.http_segments
 
 Our server has both files in memory, as a running stream's are; nginx has them on a disk that the kernel holds in memory. Each of
 `--clients` connections asks again as soon as it has its answer. What is printed is a line of JSON for each run: the server's
-processor time per answer (user and system, from the operating system), and answers per second, which the client in Python limits:
-compare the former.
+processor time per answer (user and system, from the operating system), answers per second of that time, and answers per second
+of the clock, which the client in Python limits: compare the former.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def serve(folder: Path, port: int) -> None:
 @contextmanager
 def started(name: str, folder: Path, port: int) -> Iterator[int]:
     """The process id of a server that answers."""
-    command: list[str | Path] = [sys.executable, "-m", "bench.http", "--serve", str(folder), "--port", str(port)]
+    command: list[str | Path] = [sys.executable, "-m", "bench.http_segments", "--serve", str(folder), "--port", str(port)]
     if name == "nginx":
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
         command = ["nginx", "-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
@@ -130,6 +130,7 @@ async def load(port: int, name: str, clients: int, seconds: float, process_id: i
     used = cpu_seconds(process_id) - cpu
     return {
         "cpu_us": round(used / answered * 1e6, 1),
+        "answers_per_cpu_s": round(answered / used),
         "answers_per_s": round(answered / (time.monotonic() - began)),
         "resident_mb": round(resident_bytes(process_id) / 1e6, 1),
     }

@@ -13,8 +13,8 @@ meets them:
     who may come in; the runtime API and the stream of events at ``/api/``
 `files`, `mime`, `aliases`
     where a file is: in memory, in the web root, among the packaged pages; what it is; secret names of groups
-`conditions`, `ranges`, `coding`, `body`, `answers`
-    whether it is sent at all, which parts of it, compressed or not, and how: always in pieces as the client takes them
+`conditions`, `ranges`, `coding`, `heads`, `body`, `answers`
+    whether it is sent at all, which parts of it, compressed or not, with which headers, and how: as the client takes it
 `sessions`, `downloads`
     who watches: viewers of segmented streams, and fetched files, told as events
 `service`

@@ -1,11 +1,9 @@
-"""Short answers: refusals as small pages, redirections, and the headers that every answer has."""
+"""Short answers: refusals as small pages, and redirections."""
 
 from http import HTTPStatus
 
 from ems.version import NAME
 from ems.web.channel import WebRequest
-
-SERVER_HEADER = NAME.encode("ascii")
 
 REALM = f'Basic realm="{NAME} Web Server", charset="UTF-8"'.encode("ascii")
 
@@ -20,14 +18,6 @@ TEXTS = {
 """The headings of the pages, as clients of the original know them; others have the standard's phrase."""
 
 
-def prepare(request: WebRequest, date: bytes) -> None:
-    """Set the headers of every answer; `date` is the value of Date (RFC 9110 §6.6.1)."""
-    set_header = request.responseHeaders.setRawHeaders
-    set_header(b"Server", [SERVER_HEADER])
-    set_header(b"Date", [date])
-    set_header(b"X-Content-Type-Options", [b"nosniff"])
-
-
 def send(request: WebRequest, status: HTTPStatus, content_type: bytes, body: bytes) -> None:
     """A whole answer that is small enough to be written at once; of HEAD the headers only."""
     if request.is_gone:
@@ -36,7 +26,8 @@ def send(request: WebRequest, status: HTTPStatus, content_type: bytes, body: byt
     if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         request.responseHeaders.setRawHeaders(b"Content-Type", [content_type])
         request.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
-    request.write(body)
+    has_body = request.method != b"HEAD" and status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+    request.answer(request.head_as_set(), body if has_body else b"")
     request.finish()
 
 

@@ -44,7 +44,7 @@ class ApiDoor:
         self._with_password = proxy.authentication == "basic"
         self._credentials = credentials
         self._names = frozenset((API, proxy.pseudo_domain)) if self._with_password else frozenset((API,))
-        self._commands: Any = CommandResource(server, load_commands(), _Admitted())
+        self._commands: Any = CommandResource(server, load_commands(), _Admitted(), base=f"/{API}", keep_alive=True)
 
     def has(self, parts: tuple[str, ...]) -> bool:
         """Whether a path is one of the API's."""

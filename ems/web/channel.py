@@ -3,19 +3,29 @@
 * A request that has begun must be complete within `REQUEST_TIMEOUT`, whatever trickles in (slowloris). A connection without a
   request closes after the configured time. A client that takes nothing of an answer for `STALL_TIMEOUT` is cut off.
 * Requests that come in a row (pipelining, RFC 9112 §9.3.2) are answered in their order; the next one is not looked at while
-  an answer waits for a client that does not read.
+  an answer waits for a client that does not read, and after `IN_A_ROW` of them others have their turn.
 * A body is kept up to `MAX_BODY` bytes, for the API; more is read and dropped up to `MAX_DISCARDED`, so that the client sees why.
+* What is sent goes straight to the socket where that is plain TCP and nothing waits before it: a write that waits for the
+  reactor's next turn, as Twisted's own do, costs more than the answer. What the kernel refuses is left to the transport.
 """
 
+import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from time import time
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from ems.net.registry import CounterSet
+from ems.version import NAME
+from ems.web.conditions import http_date
 
 REQUEST_TIMEOUT = 20.0
 """Seconds for a whole request: a phone in a train sends its few hundred bytes in two."""
@@ -31,9 +41,21 @@ MAX_DISCARDED = 16 * MAX_BODY
 MAX_HEADERS = 100
 """Browsers send 20. All of them and the request line together may have 16 KiB (`HTTPChannel.totalHeadersSize`)."""
 
+IN_A_ROW = 16
+"""Requests of one read that are answered in one turn of the reactor: about 2 ms. A read may bring 1500."""
+
+STANDING = b"Server: " + NAME.encode("ascii") + b"\r\nDate: %b\r\nX-Content-Type-Options: nosniff\r\n"
+"""The header lines of every answer, with room for the time (RFC 9110 §6.6.1)."""
+
+STANDING_NAMES = frozenset((b"server", b"date", b"x-content-type-options"))
+
+SOCKETS = "managedTcp"
+"""Among which sockets of getExtendedConnectionCounters the connections count."""
+
 
 class WebRequest(Request):
-    """One request. `on_end` is called once when its answer is complete (true) or its client is gone (false)."""
+    """One request, from the address `peer`. `on_end` is called once when its answer is complete (true) or its client is gone
+    (false)."""
 
     body_size = 0
     on_end: Callable[[bool], None] | None = None
@@ -41,9 +63,11 @@ class WebRequest(Request):
 
     def __init__(self, channel: "WebChannel", queued: object = False) -> None:
         super().__init__(channel, parsePOSTFormSubmission=False)
+        self.peer = channel.peer
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(min(length or 0, MAX_BODY))
+        if length != 0:
+            super().gotLength(min(length or 0, MAX_BODY))
 
     def handleContentChunk(self, data: bytes) -> None:
         self.body_size += len(data)
@@ -52,11 +76,50 @@ class WebRequest(Request):
         elif self.body_size > MAX_DISCARDED:
             self.channel.transport.abortConnection()
 
-    @property
-    def peer(self) -> str:
-        """The client's address; an IPv4 one in IPv6's clothes as what it is."""
-        host = getattr(self.client, "host", "")
-        return host.removeprefix("::ffff:") if "." in host else host
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """All of the request is there. Twisted's own takes the query apart into fields that nobody here asks for."""
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.partition(b"?")[0]
+        if self.content is not None:
+            self.content.seek(0)
+        self.process()
+
+    def head(self, status: bytes, lines: bytes) -> bytes:
+        """The head of an answer whose header lines are made already, all but the standing ones and Connection."""
+        channel = self.channel
+        connection = b"" if channel.persistent else b"Connection: close\r\n"
+        return b"%b %b\r\n%b%b%b\r\n" % (self.clientproto, status, channel.factory.standing, connection, lines)
+
+    def head_as_set(self) -> bytes:
+        """The head of an answer by the status and the headers that have been set."""
+        return _head(self.clientproto, b"%d" % self.code, self.code_message, self.responseHeaders, self.channel.factory.standing)
+
+    def answer(self, head: bytes, body: bytes | memoryview = b"", spare: int = MAX_BODY) -> int:
+        """Send a head and as much of a body as the client takes at once. How many bytes of the body are done with.
+
+        When no more than `spare` bytes are left over, the transport keeps them; otherwise only what is left of the head.
+        """
+        channel = self.channel
+        self.startedWriting = 1
+        sent: int = channel.send(head, body)
+        if len(head) + len(body) - sent <= spare:
+            if sent < len(head):
+                channel.leave(b"".join((head, body))[sent:])
+            elif sent < len(head) + len(body):
+                channel.leave(bytes(body[sent - len(head) :]))
+            done = len(body)
+        else:
+            channel.leave(head[sent:])
+            done = max(0, sent - len(head))
+        self.sentLength += done
+        return done
+
+    def getHeader(self, key: Any) -> Any:
+        """The last value of a header. Text is read as Latin-1, which has all bytes: a header may have any (RFC 9110 §5.5)."""
+        if isinstance(key, bytes):
+            return super().getHeader(key)
+        value = super().getHeader(key.encode("ascii"))
+        return value if value is None else value.decode("latin-1")
 
     @property
     def is_gone(self) -> bool:
@@ -89,53 +152,143 @@ class WebChannel(HTTPChannel):
     def __init__(self) -> None:
         super().__init__()
         self.requestFactory = WebRequest  # type: ignore[assignment]
+        self.peer = ""
         self._answering = False
+        self._replaying = False
+        self._in_a_row = 0
         self._waiting_since = 0.0
         self._reading_since: float | None = None
         self._blocked_since: float | None = None
         self._held: WebRequest | None = None
+        self._socket: socket.socket | None = None
 
     def connectionMade(self) -> None:
         self._waiting_since = self.factory.now()
+        transport = _transport(self)
+        self._peer_address, self._own_address = transport.getPeer(), transport.getHost()
+        host = getattr(self._peer_address, "host", "")
+        self.peer = host.removeprefix("::ffff:") if "." in host else host
         super().connectionMade()
+        handle = getattr(transport, "getHandle", lambda: None)()
+        if isinstance(handle, socket.socket):
+            # A pull producer is told when the last byte that waits in the transport has gone; a push producer is not.
+            transport.unregisterProducer()
+            transport.registerProducer(self, False)
+            self._socket = handle
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._held = None
+        self._held = self._socket = None
         self.factory.forget(self)
         super().connectionLost(reason)
 
+    def getPeer(self) -> Any:
+        return self._peer_address
+
+    def getHost(self) -> Any:
+        return self._own_address
+
     def dataReceived(self, data: bytes) -> None:
+        if not self._replaying:
+            self.factory.traffic.in_bytes += len(data)
+            self._in_a_row = 0
         if self._reading_since is None and not self.requests:
             self._reading_since = self.factory.now()
         super().dataReceived(data)
         if self._reading_since is None and self.requests and not self._answering:
             self._reading_since = self.factory.now()
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether something waits for the client to take it."""
+        return self._blocked_since is not None
+
+    def send(self, *pieces: bytes | memoryview) -> int:
+        """How many bytes of the pieces together the socket has taken; none while earlier ones wait in the transport."""
+        if self._socket is None or self._blocked_since is not None:
+            return 0
+        try:
+            sent = self._socket.sendmsg(pieces)
+        except OSError:
+            # Full, or broken: the transport finds out which when it is given the rest.
+            return 0
+        self.factory.traffic.out_bytes += sent
+        return sent
+
+    def leave(self, data: bytes) -> None:
+        """Leave bytes to the transport, for when the client takes them."""
+        if data:
+            self.factory.traffic.out_bytes += len(data)
+            _transport(self).write(data)
+            if self._socket is not None:
+                self.pauseProducing()
+
+    def write(self, data: bytes) -> None:
+        sent = self.send(data)
+        self.leave(data[sent:])
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        self.write(_head(version, code, reason, headers, self.factory.standing))
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Whether the connection stays: Connection is a list with commas (RFC 9110 §7.6.1), for Twisted one with blanks."""
+        options = b",".join(request.requestHeaders.getRawHeaders(b"Connection", ()))
+        if version == b"HTTP/1.1" and b"close" not in options.lower().replace(b" ", b"").split(b","):
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Close: as we do it, which lets the transport go; who sends such a line gets no answer."""
+        self.loseConnection()
+
+    def _send100Continue(self) -> None:
+        self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def begin(self, request: WebRequest) -> None:
         """A request is complete: have it answered, as soon as the client has taken the answers before it."""
         self._reading_since = None
         self._answering = True
+        self._in_a_row += 1
         if self._blocked_since is not None:
             self._held = request
+        elif self._in_a_row > IN_A_ROW:
+            self._held = request
+            self.factory.soon(self._next_turn)
         else:
             self.factory.respond(request)
+
+    def _next_turn(self) -> None:
+        self._in_a_row = 0
+        if self._blocked_since is None:
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self.factory.respond(held)
 
     def requestDone(self, request: Any) -> None:
         self._answering = False
         self._waiting_since = self.factory.now()
+        # What has come in meanwhile goes through `dataReceived` again.
+        self._replaying = True
         super().requestDone(request)
+        self._replaying = False
 
     def pauseProducing(self) -> None:
         if self._blocked_since is None:
             self._blocked_since = self.factory.now()
-        super().pauseProducing()
+            super().pauseProducing()
 
     def resumeProducing(self) -> None:
+        if self._blocked_since is None:
+            return
         self._blocked_since = None
         super().resumeProducing()
-        held, self._held = self._held, None
-        if held is not None:
-            self.factory.respond(held)
+        self._release()
 
     def trouble(self, now: float, idle_timeout: float) -> str:
         """Why this connection has to go, empty when it may stay."""
@@ -148,28 +301,47 @@ class WebChannel(HTTPChannel):
         return ""
 
 
+@implementer(IProtocolNegotiationFactory)
 class WebFactory(HTTPFactory):
-    """All connections of the web server. `respond` answers a request; `now` is the clock of the time-outs."""
+    """All connections of the web server.
+
+    `respond` answers a request; `now` is the clock of the time-outs; `standing` are the header lines of every answer;
+    `traffic` counts bytes, of TLS those inside.
+    """
 
     web_log = Logger()
     noisy = False
     protocol = WebChannel  # type: ignore[assignment]
 
     def __init__(
-        self, clock: Any, respond: Callable[[WebRequest], None], *, most: int, most_of_one: int, idle_timeout: float
+        self,
+        clock: Any,
+        respond: Callable[[WebRequest], None],
+        counters: CounterSet,
+        *,
+        most: int,
+        most_of_one: int,
+        idle_timeout: float,
     ) -> None:
         super().__init__(timeout=None, reactor=clock)  # type: ignore[arg-type]
+        self.traffic = counters[SOCKETS]
+        self._counters = counters
         self.now: Callable[[], float] = clock.seconds
         self.respond = respond
+        self._clock = clock
         self.turned_away = 0
         self._most = most
         self._most_of_one = most_of_one
         self._idle_timeout = idle_timeout
         self._channels: dict[WebChannel, str] = {}
         self._per_host: Counter[str] = Counter()
+        self._tell_time()
 
     def __len__(self) -> int:
         return len(self._channels)
+
+    def __iter__(self) -> Iterator[WebChannel]:
+        return iter([*self._channels])
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         host = getattr(addr, "host", "")
@@ -179,28 +351,42 @@ class WebFactory(HTTPFactory):
         channel: Any = super().buildProtocol(addr)
         self._channels[channel] = host
         self._per_host[host] += 1
+        self._counters.opened(SOCKETS)
         return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What is spoken inside of TLS (ALPN, RFC 7301): browsers and curl ask, and would not go on without an answer."""
+        return [b"http/1.1"]
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Do this in the reactor's next turn."""
+        self._clock.callLater(0, action)
 
     def forget(self, channel: WebChannel) -> None:
         """That connection is closed."""
         host = self._channels.pop(channel, None)
         if host is not None:
+            self._counters.closed(SOCKETS)
             self._per_host[host] -= 1
             if not self._per_host[host]:
                 del self._per_host[host]
 
     def tick(self) -> None:
-        """Close the connections whose time is over; called about once a second."""
+        """Close the connections whose time is over, and tell the new time; called about once a second."""
+        self._tell_time()
         now = self.now()
-        for channel in [*self._channels]:
+        for channel in self:
             reason = channel.trouble(now, self._idle_timeout)
             if reason:
                 self.web_log.debug("{peer} is cut off: {reason}", peer=self._channels[channel], reason=reason)
                 _transport(channel).abortConnection()
 
+    def _tell_time(self) -> None:
+        self.standing = STANDING % http_date(int(time())).encode("ascii")
+
     def close_all(self) -> None:
         """The server stops."""
-        for channel in [*self._channels]:
+        for channel in self:
             _transport(channel).abortConnection()
 
     def startFactory(self) -> None:
@@ -211,6 +397,16 @@ class WebFactory(HTTPFactory):
 
     def log(self, request: Any) -> None:
         """Write nothing."""
+
+
+def _head(version: bytes, code: bytes, reason: bytes, headers: Headers, standing: bytes) -> bytes:
+    """The head of an answer; `headers` go before the standing ones of the same name."""
+    names = {name.lower() for name, _ in headers.getAllRawHeaders()}
+    if not names.isdisjoint(STANDING_NAMES):
+        lines = standing.splitlines(keepends=True)
+        standing = b"".join(line for line in lines if line.partition(b":")[0].lower() not in names)
+    own = b"".join([b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values])
+    return b"%b %b %b\r\n%b%b\r\n" % (version, code, reason, standing, own)
 
 
 def _transport(channel: WebChannel) -> Any:

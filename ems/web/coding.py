@@ -11,8 +11,8 @@ MAX_SIZE = 1 << 20
 
 LEVEL = 6
 
-REMEMBERED = 256
-"""Playlists that many viewers fetch at once are compressed once."""
+REMEMBERED = 16 << 20
+"""Bytes of texts and their compressed forms: playlists that many viewers fetch at once are compressed once."""
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
@@ -34,12 +34,14 @@ class Compressor:
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, bytes] = OrderedDict()
+        self._size = 0
 
     def __call__(self, data: bytes) -> bytes:
         """The bytes as gzip."""
         known = self._known.get(data)
         if known is None:
             known = self._known[data] = compress(data)
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            self._size += len(data) + len(known)
+            while self._size > REMEMBERED:
+                self._size -= sum(map(len, self._known.popitem(last=False)))
         return known

@@ -1,6 +1,5 @@
 """A file that has been found, to its client: not at all, in part or whole, compressed or not, and who watches what."""
 
-from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING
@@ -12,7 +11,8 @@ from twisted.python.failure import Failure
 from ems.web.answers import refuse, send
 from ems.web.body import Body, multipart, send_body
 from ems.web.coding import MAX_SIZE, MIN_SIZE, Compressor, accepts_gzip
-from ems.web.conditions import GZIP_MARK, Verdict, allows_range, entity_tag, evaluate, http_date
+from ems.web.conditions import Verdict, allows_range, entity_tag, evaluate
+from ems.web.heads import FileHeaders, coding_fields
 from ems.web.ranges import Span, content_range, parse_ranges
 from ems.web.sessions import StreamingSession, chunk_length
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ems.web.mime import FileType
     from ems.web.sessions import StreamingSessions
 
-EXPOSED_HEADERS = b"Content-Length, Content-Range, Date, ETag, Last-Modified"
-"""What pages of other sites may read of an answer: players measure with the first three."""
+CONDITIONS = (b"range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since")
+"""Headers of a request for which the answer may be another than the whole file."""
 
 
 class Delivery:
@@ -41,11 +41,7 @@ class Delivery:
         self._sessions = sessions
         self._downloads = downloads
         self._compressor = Compressor()
-        self._headers = lru_cache(maxsize=256)(self._headers_of)
-        self._extra = tuple(
-            (one.header.encode("ascii"), one.content.encode("ascii"), one.override)
-            for one in application.include_response_headers
-        )
+        self._headers = FileHeaders(application)
 
     def deliver(
         self,
@@ -58,9 +54,16 @@ class Delivery:
     ) -> None:
         """Answer a GET or HEAD with this file. `session` is the one it belongs to, if that is known; `alias` the name by which
         it was asked for. The file is closed in any case."""
+        if self._is_plain(request, found):
+            self._watch(request, found, kind, session, alias, whole=True)
+            coded = self._coded(request, found, kind)
+            lines = self._headers.lines(kind, found.size, found.modified, coded.size, coded is not found)
+            self._write(request, coded, request.head(b"200 OK", lines), Body([Span(0, coded.size)]))
+            return
         tag = entity_tag(found.modified, found.size)
         verdict = evaluate(request.getHeader, tag, found.modified)
-        self._set_headers(request, found, kind, tag)
+        for name, value in self._headers.fields(kind, found.size, found.modified):
+            request.responseHeaders.setRawHeaders(name, [value])
         if verdict is Verdict.SEND:
             self._send(request, found, kind, tag, session, alias)
             return
@@ -71,27 +74,15 @@ class Delivery:
         else:
             refuse(request, HTTPStatus.PRECONDITION_FAILED)
 
-    def _set_headers(self, request: "WebRequest", found: "Found", kind: "FileType", tag: str) -> None:
-        set_header = request.responseHeaders.setRawHeaders
-        for name, value in self._headers(kind):
-            set_header(name, [value])
-        set_header(b"ETag", [tag.encode("ascii")])
-        set_header(b"Last-Modified", [http_date(found.modified).encode("ascii")])
-        for name, value, override in self._extra:
-            if override or not request.responseHeaders.hasHeader(name):
-                set_header(name, [value])
-
-    def _headers_of(self, kind: "FileType") -> list[tuple[bytes, bytes]]:
-        """The headers that all files of a type have."""
-        headers = [(b"Content-Type", kind.mime.encode("ascii")), (b"Cache-Control", kind.cache_control.encode("ascii"))]
-        if self._application.enable_range_requests:
-            headers.append((b"Accept-Ranges", b"bytes"))
-        if kind.media and self._application.allow_origin:
-            headers.append((b"Access-Control-Allow-Origin", self._application.allow_origin.encode("ascii")))
-            headers.append((b"Access-Control-Expose-Headers", EXPOSED_HEADERS))
-        if kind.compressible and self._application.compress:
-            headers.append((b"Vary", b"Accept-Encoding"))
-        return headers
+    def _is_plain(self, request: "WebRequest", found: "Found") -> bool:
+        """Whether all of a file is wanted that is in memory: nearly every request of a stream's viewers."""
+        has_header = request.requestHeaders.hasHeader
+        return (
+            found.data is not None
+            and request.method == b"GET"
+            and not self._headers.replaces_standing
+            and not any(map(has_header, CONDITIONS))
+        )
 
     def _send(
         self,
@@ -111,8 +102,11 @@ class Delivery:
             return
         self._watch(request, found, kind, session, alias, whole=spans is None)
         if spans is None:
-            found = self._compressed(request, found, kind, tag)
-            body = Body([Span(0, found.size)])
+            coded = self._coded(request, found, kind)
+            if coded is not found:
+                for name, value in coding_fields(found.size, found.modified).items():
+                    set_header(name, [value])
+            found, body = coded, Body([Span(0, coded.size)])
         else:
             request.setResponseCode(HTTPStatus.PARTIAL_CONTENT)
             if len(spans) == 1:
@@ -122,7 +116,7 @@ class Delivery:
                 body, content_type = multipart(spans, found.size, kind.mime)
                 set_header(b"Content-Type", [content_type.encode("ascii")])
         set_header(b"Content-Length", [b"%d" % body.size])
-        self._write(request, found, body)
+        self._write(request, found, request.head_as_set(), body)
 
     def _spans(self, request: "WebRequest", found: "Found", tag: str) -> list[Span] | None:
         wanted = request.getHeader("range")
@@ -130,31 +124,25 @@ class Delivery:
             return None
         return parse_ranges(wanted, found.size) if allows_range(request.getHeader("if-range"), tag, found.modified) else None
 
-    def _compressed(self, request: "WebRequest", found: "Found", kind: "FileType", tag: str) -> "Found":
-        """The file as gzip, when that is worth it and accepted."""
+    def _coded(self, request: "WebRequest", found: "Found", kind: "FileType") -> "Found":
+        """The file as gzip, when that is worth it and accepted; otherwise itself."""
         if found.data is None or not kind.compressible or not self._application.compress:
             return found
         if not MIN_SIZE <= found.size <= MAX_SIZE or not accepts_gzip(request.getHeader("accept-encoding")):
             return found
         data = self._compressor(found.data)
-        request.responseHeaders.setRawHeaders(b"Content-Encoding", [b"gzip"])
-        request.responseHeaders.setRawHeaders(b"ETag", [f'{tag[:-1]}{GZIP_MARK}"'.encode("ascii")])
         return type(found)(found.path, len(data), found.modified, data)
 
-    def _write(self, request: "WebRequest", found: "Found", body: Body) -> None:
-        """Write at once what is small and there, anything else as the client takes it."""
+    def _write(self, request: "WebRequest", found: "Found", head: bytes, body: Body) -> None:
+        """Write what the client takes at once, or nearly; the rest as it takes it."""
         piece_size = self._application.max_mem_size_per_connection
-        if request.method == b"HEAD" or body.size == 0:
+        done = request.answer(head, b"" if request.method == b"HEAD" else body.beginning(found), piece_size)
+        if request.method == b"HEAD" or done == body.size:
             found.close()
-            request.write(b"")
             request.finish()
-        elif found.data is not None and body.size <= piece_size and len(body.pieces) == 1:
-            start, stop = body.pieces[0]
-            request.write(found.data if stop - start == found.size else found.data[start:stop])
-            request.finish()
-        else:
-            sent = Deferred.fromCoroutine(send_body(request, self._files, found, body, piece_size))
-            sent.addCallbacks(self._sent, self._failed, callbackArgs=(request, found), errbackArgs=(request, found))
+            return
+        sent = Deferred.fromCoroutine(send_body(request, self._files, found, body.behind(done), piece_size))
+        sent.addCallbacks(self._sent, self._failed, callbackArgs=(request, found), errbackArgs=(request, found))
 
     def _sent(self, complete: bool, request: "WebRequest", found: "Found") -> None:
         found.close()

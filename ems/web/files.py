@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,15 @@ class Files:
         self.published = published
         self.roots = tuple(roots)
         self._texts = tuple(map(str, roots))
+        # A path that is made anew for each viewer costs more than sending it a playlist.
+        self._absolute = lru_cache(maxsize=1024)(lambda path: Path(f"{self._texts[0]}/{path}"))
         self._in_thread = in_thread
         self._now = now
         self._missing: OrderedDict[str, float] = OrderedDict()
 
     def in_memory(self, path: str) -> tuple[Path, PublishedFile | None]:
         """Where this path (safe, without a slash at its beginning) is in the web root, and its bytes if they are in memory."""
-        absolute = Path(f"{self._texts[0]}/{path}")
+        absolute = self._absolute(path)
         return absolute, self.published.get(absolute)
 
     def relative(self, folder: str) -> str:

@@ -16,6 +16,7 @@ from twisted.python.threadpool import ThreadPool
 from ems.errors import CommandError
 from ems.net.sockets import listening_socket
 from ems.net.tls import CertificateError, CertificateFiles, ServerTls
+from ems.net.tls_transport import DirectTls
 from ems.web.aliases import GroupAliases
 from ems.web.api_door import ApiDoor
 from ems.web.channel import WebFactory
@@ -63,6 +64,7 @@ class WebServer(Service):
         self.factory = WebFactory(
             reactor,
             self.site.respond,
+            server.connections.counters,
             most=application.max_concurrent_connections,
             most_of_one=application.max_concurrent_connections_same_ip,
             idle_timeout=application.idle_timeout,
@@ -90,6 +92,7 @@ class WebServer(Service):
         tls = self._server_tls()
         if tls is not None:
             factory = TLSMemoryBIOFactory(tls, False, self.factory, self._reactor)
+            factory.protocol = DirectTls
             self._tls = True
         self._listen(application.bind_to_ip or "0.0.0.0", application.port, factory)
         if not application.bind_to_ip and application.use_ipv6:
@@ -143,7 +146,6 @@ class WebServer(Service):
         return stopped.addCallback(lambda _: self._threads.stop() if self._threads.started else None)
 
     def _tick(self) -> None:
-        self.site.tick()
         self.factory.tick()
         self.sessions.tick()
         self._downloads.tick()

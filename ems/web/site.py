@@ -14,7 +14,6 @@ There is never a listing of a folder, and programs (``.php``) are never executed
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from pathlib import Path
-from time import time
 from typing import Any
 from urllib.parse import quote
 
@@ -28,10 +27,9 @@ from ems.published import LiveFile, PublishedFile, Unavailable
 from ems.security.paths import UnsafePath
 from ems.web.access import Credentials, FolderGuard, address_filter
 from ems.web.aliases import GroupAlias, GroupAliases
-from ems.web.answers import challenge, not_allowed, prepare, redirect, refuse, send
+from ems.web.answers import challenge, not_allowed, redirect, refuse, send
 from ems.web.api_door import ApiDoor
 from ems.web.channel import MAX_BODY, WebRequest
-from ems.web.conditions import http_date
 from ems.web.cross_domain import FILES as CROSS_DOMAIN_FILES
 from ems.web.delivery import Delivery
 from ems.web.files import Files, Folder, Found
@@ -83,16 +81,10 @@ class Site:
         self._guard = FolderGuard(config)
         self._redirects = {one.source.encode("ascii"): one for one in application.redirects}
         self._allow_origin = application.allow_origin
-        self.tick()
-
-    def tick(self) -> None:
-        """Called about once a second: the time has gone on."""
-        self._date = http_date(time()).encode("ascii")
 
     def respond(self, request: WebRequest) -> None:
         """Answer a request, now or later."""
         try:
-            prepare(request, self._date)
             self._respond(request)
         except Exception:
             self._failed(Failure(), request)

@@ -5,6 +5,7 @@
 ``..%2f`` is as refused as ``../``.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +13,10 @@ from ems.security.paths import UnsafePath, split_path
 
 MAX_QUERY_VALUE = 20
 """Characters of a question about a playlist: a sequence number has that many digits at most."""
+
+
+MAX_KNOWN = 256
+"""Bytes of a request target that is remembered: the names that viewers ask for are short, and they ask together."""
 
 
 class Target(NamedTuple):
@@ -29,6 +34,10 @@ class Target(NamedTuple):
 
 def parse_target(uri: bytes) -> Target:
     """The parts of a request target. Raises `UnsafePath` for one that cannot be the name of a file."""
+    return _known(uri) if len(uri) <= MAX_KNOWN else _parse(uri)
+
+
+def _parse(uri: bytes) -> Target:
     path, _, query = uri.partition(b"?")
     if not path.startswith(b"/"):
         scheme, separator, rest = path.partition(b"://")
@@ -42,6 +51,9 @@ def parse_target(uri: bytes) -> Target:
     except UnicodeDecodeError as error:
         raise UnsafePath("a path is UTF-8") from error
     return Target(split_path(text), text.endswith("/"), query)
+
+
+_known = lru_cache(maxsize=1024)(_parse)
 
 
 def questions(query: bytes) -> dict[str, str] | None:

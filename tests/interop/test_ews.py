@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import make_certificate
 from tests.processes import Children, free_port, wait_until
 from tests.server import EmsServer
 
@@ -113,3 +114,41 @@ def test_a_port_that_is_taken_is_told_at_start(web: WithWeb, children: Children,
     wait_until(lambda: not second.running, "the second server to give up", 20)
     assert f"the web server cannot listen on 127.0.0.1:{web.port}" in second.output
     assert "Traceback" not in second.output
+
+
+@pytest.mark.parametrize(
+    ("mode", "certified", "scheme"),
+    [("always", True, "https"), ("auto", True, "https"), ("auto", False, "http"), ("disabled", True, "http")],
+)
+def test_curl_fetches_by_the_ssl_mode(
+    children: Children, tmp_path: Path, clip: object, mode: str, certified: bool, scheme: str
+) -> None:
+    """HTTPS where it is asked for and can be had, whole and many files over one connection; and not the other scheme."""
+    certificate = tmp_path / "web.cert"
+    if certified:
+        make_certificate().write(tmp_path, "web")
+    keys = f'sslMode = "{mode}", sslKeyFile = "{tmp_path / "web.key"}", sslCertFile = "{certificate}"'
+    folder = tmp_path / "server"
+    folder.mkdir()
+    web = WithWeb(children, folder, clip("h264_bframes_aac"), keys)  # type: ignore[operator]
+    curl = ("curl", "-sSf", *(("--cacert", certificate) if certified else ()))
+    url = web.url("film.mp4").replace("http:", f"{scheme}:")
+    film = (web.root / "film.mp4").read_bytes()
+    assert run(*curl, *[url] * 5) == film * 5
+    assert run(*curl, "-r", "10-19", url) == film[10:20]
+    with pytest.raises(subprocess.CalledProcessError):
+        run(*curl, web.url("film.mp4") if scheme == "https" else url.replace("http:", "https:"))
+    web.server.stop()
+
+
+def test_https_that_cannot_be_had_is_told_at_start(children: Children, tmp_path: Path) -> None:
+    """sslMode=always without a key does not fall back to what everybody on the way can read."""
+    config = tmp_path / "server.lua"
+    config.write_text('configuration = { applications = { { name = "ems", acceptors = {} } } }')
+    (tmp_path / "webconfig.lua").write_text(
+        f'configuration = {{ applications = {{ {{ port = {free_port()}, sslMode = "always" }} }} }}'
+    )
+    server = children.start(sys.executable, "-m", "ems", "--config", config, "--runtime", tmp_path)
+    wait_until(lambda: not server.running, "the server to give up", 20)
+    assert "no HTTPS for the web server" in server.output
+    assert "Traceback" not in server.output
