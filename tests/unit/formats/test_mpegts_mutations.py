@@ -40,7 +40,6 @@ def test_damaged_streams() -> None:
             found += len(samples(demuxer.receive(data[at : at + size])))
             at += size
         found += len(samples(demuxer.flush()))
-        assert demuxer._buffered() == sum(len(stream.parts) for stream in demuxer._streams.values()) * 184
     assert found > MUTATIONS
 
 

@@ -1,0 +1,206 @@
+"""From packets to frames: what every receiver of RTP does, whatever brought the packets.
+
+::
+
+    rtp()  ─► ReorderBuffer ─► Depacketiser ─► Synchroniser ─► DecodeOrder ─► Timeline ─► frames
+    rtcp() ─► sender reports ──────────────────────┘
+
+Access units that come while sender reports are still waited for are held back from the newest key frame on, so that a stream
+begins with a whole picture as soon as it may begin. Receivers own their sockets and clocks, tell the time of arrival, and send
+what `receiver_report` gives.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ems.errors import MalformedData
+from ems.formats import rtcp
+from ems.formats.rtp.decode_order import DecodeOrder, decode_order
+from ems.formats.rtp.depacketise import AccessUnit, Depacketiser
+from ems.formats.rtp.packet import RtpPacket, parse
+from ems.formats.rtp.reorder import DEFAULT_WINDOW, ReorderBuffer
+from ems.formats.rtp.sync import DEFAULT_INTERVAL, Synchroniser, SyncMode
+from ems.media.frame import SECOND, Frame
+from ems.media.timeline import Timeline
+from ems.media.track import Kind, Track
+
+MAX_HELD = 16 * 1024 * 1024
+MAX_HELD_UNITS = 2500
+"""What is held back while reports are waited for: as much as a stream keeps of its newest group of pictures."""
+
+
+SOURCE_TIMEOUT = SECOND
+"""Silence, in nanoseconds, after which another source may take a medium over: an encoder that begins anew has another SSRC."""
+
+
+class MediumReception:
+    """One medium: its `depacketiser`, and counters. `payload_type` None takes any.
+
+    A medium keeps to the source that it began with until that is silent: `ssrc` is its number. `foreign` counts packets of other
+    sources and other payload types.
+    """
+
+    def __init__(self, depacketiser: Depacketiser, payload_type: int | None, window_ns: int) -> None:
+        self.depacketiser = depacketiser
+        self.payload_type = payload_type
+        self.buffer = ReorderBuffer(window_ns) if window_ns else None
+        self.statistics = rtcp.ReceiverStatistics(depacketiser.clock_rate)
+        self.order: DecodeOrder | None = None
+        self.ordered_track: Track | None = None
+        self.read_ssrc: int | None = None
+        self.bytes = 0
+        self.malformed = 0
+        self.foreign = 0
+        self.ended = False
+        self._heard = 0
+
+    @property
+    def ssrc(self) -> int | None:
+        """The source, None while nothing has come."""
+        return self.statistics.ssrc
+
+    def packets(self, data: bytes, arrival: int) -> list[RtpPacket]:
+        """The packets that can be read now that this one has come. Malformed and foreign ones are counted and left out."""
+        try:
+            packet = parse(data)
+        except MalformedData:
+            self.malformed += 1
+            return []
+        same = packet.ssrc == self.statistics.ssrc or self._may_begin(arrival)
+        if not same or packet.payload_type != self.payload_type is not None:
+            self.foreign += 1
+            return []
+        self._heard = arrival
+        self.bytes += len(data)
+        self.statistics.packet(packet.ssrc, packet.sequence, packet.timestamp, arrival)
+        return self.buffer.push(packet, arrival) if self.buffer is not None else [packet]
+
+    def _may_begin(self, arrival: int) -> bool:
+        """True when another source than that of before may take over."""
+        return self.ssrc is None or arrival - self._heard > SOURCE_TIMEOUT
+
+
+class Reception:
+    """All media of one source.
+
+    `medias` are pairs of a depacketiser and the payload type that it reads, None for any. `interval` is how long sender reports
+    are waited for and `window` how long packets wait for missing ones (0 where the transport keeps the order), in nanoseconds.
+    `origins` are the timestamps of RTP-Info by the medium's index.
+    """
+
+    def __init__(
+        self,
+        medias: Sequence[tuple[Depacketiser, int | None]],
+        *,
+        interval: int = DEFAULT_INTERVAL,
+        window: int = DEFAULT_WINDOW,
+        origins: Mapping[int, int] | None = None,
+    ) -> None:
+        self.medias = [MediumReception(depacketiser, payload_type, window) for depacketiser, payload_type in medias]
+        self.synchroniser = Synchroniser([medium.depacketiser.clock_rate for medium in self.medias], interval, origins)
+        self.timeline = Timeline()
+        self._held: list[tuple[int, AccessUnit, int]] = []
+        self._held_bytes = 0
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks that are known, video first."""
+        known = [medium.depacketiser.track for medium in self.medias if medium.depacketiser.track is not None]
+        return tuple(sorted(known, key=lambda track: track.kind is not Kind.VIDEO))
+
+    @property
+    def mode(self) -> SyncMode:
+        """How the media are synchronised."""
+        return self.synchroniser.mode
+
+    @property
+    def ended(self) -> bool:
+        """True when all media have said goodbye."""
+        return all(medium.ended for medium in self.medias)
+
+    def rtp(self, index: int, data: bytes, arrival: int) -> list[Frame]:
+        """The frames that a packet of the medium `index`, which came at `arrival`, completes. Raises nothing."""
+        return self._frames(index, self.medias[index].packets(data, arrival), arrival)
+
+    def expire(self, now: int) -> list[Frame]:
+        """The frames of packets that have waited long enough for missing ones; to be asked for now and then, as once a window."""
+        found: list[Frame] = []
+        for index, medium in enumerate(self.medias):
+            if medium.buffer is not None:
+                found += self._frames(index, medium.buffer.expire(now), now)
+        return found
+
+    def rtcp(self, index: int, data: bytes, arrival: int) -> list[Frame]:
+        """Take a compound packet of the medium `index`; gives the frames that a sender report sets free.
+
+        Raises `MalformedData` for what is no RTCP.
+        """
+        medium = self.medias[index]
+        for packet in rtcp.parse(data):
+            match packet:
+                case rtcp.SenderReport():
+                    medium.statistics.sender_report(packet.ntp_timestamp, arrival)
+                    self.synchroniser.sender_report(index, packet.ntp_timestamp, packet.rtp_timestamp, arrival)
+                case rtcp.Goodbye() if medium.ssrc is None or medium.ssrc in packet.sources:
+                    medium.ended = True
+        return self._released()
+
+    def receiver_report(self, index: int, ssrc: int, name: str, now: int) -> bytes:
+        """The compound packet that tells the source how its medium arrives; `ssrc` and `name` (CNAME) are the receiver's."""
+        block = self.medias[index].statistics.report(now)
+        blocks = (block,) if block is not None else ()
+        return rtcp.build([rtcp.ReceiverReport(ssrc, blocks), rtcp.cname(ssrc, name)])
+
+    def _frames(self, index: int, packets: Iterable[RtpPacket], arrival: int) -> list[Frame]:
+        medium = self.medias[index]
+        found: list[Frame] = []
+        for packet in packets:
+            if packet.ssrc != medium.read_ssrc:
+                if medium.read_ssrc is not None:
+                    self.synchroniser.restart(index)
+                medium.read_ssrc = packet.ssrc
+            for unit in medium.depacketiser.receive(packet):
+                found += self._unit(index, unit, arrival)
+        return found
+
+    def _unit(self, index: int, unit: AccessUnit, arrival: int) -> list[Frame]:
+        """Frames that can be passed on now that this unit has come."""
+        time = self.synchroniser.place(index, unit.timestamp, arrival)
+        if time is None:
+            self._hold(index, unit, arrival)
+            return []
+        return [*self._released(), self._frame(index, unit, time, arrival)]
+
+    def _hold(self, index: int, unit: AccessUnit, arrival: int) -> None:
+        """Keep a unit until the media are synchronised: those since the newest key frame."""
+        if unit.track.kind is Kind.VIDEO and unit.keyframe:
+            self._held, self._held_bytes = [], 0
+        self._held.append((index, unit, arrival))
+        self._held_bytes += len(unit.data)
+        if self._held_bytes > MAX_HELD or len(self._held) > MAX_HELD_UNITS:
+            self._held, self._held_bytes = [], 0
+            for medium in self.medias:
+                medium.depacketiser.await_keyframe()
+
+    def _released(self) -> list[Frame]:
+        """The frames of what has been held back, once the media are synchronised."""
+        if not self._held or self.synchroniser.mode is SyncMode.WAITING:
+            return []
+        held, self._held, self._held_bytes = self._held, [], 0
+        found = []
+        for index, unit, arrival in held:
+            time = self.synchroniser.place(index, unit.timestamp, arrival)
+            if time is not None:
+                found.append(self._frame(index, unit, time, arrival))
+        return found
+
+    def _frame(self, index: int, unit: AccessUnit, time: int, arrival: int) -> Frame:
+        """The frame of a unit, on the stream's clock."""
+        medium, track = self.medias[index], unit.track
+        dts = pts = time
+        if track.kind is Kind.VIDEO:
+            if track is not medium.ordered_track or medium.order is None:
+                medium.order, medium.ordered_track = decode_order(track), track
+            dts, pts = medium.order.place(time)
+        placed = self.timeline.place(track.id, dts, arrival)
+        # Where the decoding time was moved, such as up to 0 at the start, the picture is still shown when its time has come.
+        return Frame(track, placed, max(placed, pts - self.timeline.origin), unit.keyframe, unit.data)
