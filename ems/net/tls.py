@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL.crypto import X509, PKey
-from OpenSSL.SSL import Connection, Context, Error
+from OpenSSL.SSL import NO_OVERLAPPING_PROTOCOLS, Connection, Context, Error
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
+    IProtocolNegotiationFactory,
     IReactorTime,
 )
 from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, optionsForClientTLS
@@ -63,7 +64,7 @@ class CertificateFiles(NamedTuple):
             private_key = PKey.from_cryptography_key(key)  # type: ignore[arg-type]
             options = CertificateOptions(private_key, chain[0], extraCertChain=chain[1:], acceptableCiphers=ciphers)
             # The context is made when it is first asked for, and only then OpenSSL compares key and certificate.
-            options.getContext()
+            options.getContext().set_alpn_select_callback(_select_protocol)
         except Error as error:
             raise CertificateError(f"{self.key} is not the key of {self.chain}") from error
         except OSError as error:
@@ -150,6 +151,16 @@ class _AnyServer:
         if self._name:
             connection.set_tlsext_host_name(self._name)
         return connection
+
+
+def _select_protocol(connection: Connection, offered: list[bytes]) -> Any:
+    """The protocol to speak inside TLS (ALPN, RFC 7301): of the offered ones the first that the acceptor knows.
+
+    Nearly no acceptor names any. Then nothing is agreed upon, which every client takes; Twisted's own way fails the handshake.
+    """
+    factory = connection.get_app_data().factory.wrappedFactory
+    known = factory.acceptableProtocols() if IProtocolNegotiationFactory.providedBy(factory) else ()
+    return next((protocol for protocol in known if protocol in offered), NO_OVERLAPPING_PROTOCOLS)
 
 
 def _read(path: Path) -> bytes:

@@ -80,6 +80,15 @@ def test_openssl_sees_exactly_the_configured_certificate(server: EmsServer) -> N
     assert shown_certificate(server) == body((server.folder / "server.cert").read_bytes())
 
 
+def test_a_client_that_names_its_protocols_is_let_in(server: EmsServer) -> None:
+    """Browsers and curl offer application protocols (ALPN); that the server knows none of them is no reason to hang up."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.ports['inboundRtmps']}", "-alpn", "h2,http/1.1"]
+    seen = subprocess.run(command, input="", capture_output=True, text=True, timeout=10, check=False)
+    assert "No ALPN negotiated" in seen.stdout
+    assert "TLSv1.3" in seen.stdout
+    assert "alert" not in seen.stderr
+
+
 def test_a_renewed_certificate_is_shown_without_a_restart(server: EmsServer) -> None:
     """A new key and certificate with its chain, put in the place of the old ones, count from then on."""
     authority = make_certificate(name="authority", authority=True)
