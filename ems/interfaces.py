@@ -92,6 +92,13 @@ class IPuller(Interface):
         """
 
 
+class IScaledSource(Interface):
+    """The connection of a pulled stream (`InboundStream.source`) whose source can be asked to play at another speed."""
+
+    def scale(factor: float) -> "Deferred[None]":
+        """Ask for that speed: 1 is the usual one, negative ones are backwards. Fails with `CommandError` when it is refused."""
+
+
 class IPusher(Interface):
     """Sends local streams to other servers: what `pushStream` uses for its URI schemes."""
 

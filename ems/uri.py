@@ -15,6 +15,7 @@ DEFAULT_PORTS = {
     "http": 80,
     "https": 443,
     "rtsp": 554,
+    "rtsps": 322,
 }
 """Ports that a scheme implies; addresses of other schemes must name theirs."""
 

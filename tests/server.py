@@ -18,6 +18,7 @@ DOOR_OF = {"rtmp": "inboundRtmp", "rtmps": "inboundRtmps", "rtmpt": "inboundRtmp
 
 KEYS = {
     "inboundJsonCli": ", useLengthPadding = true",
+    "inboundLiveFlv": ", waitForMetadata = true",
     "inboundRtmps": ', sslKey = "server.key", sslCert = "server.cert"',
 }
 """What the doors have beside an address; the certificate is made for each server, in its runtime directory."""

@@ -5,7 +5,8 @@
 set -eu
 
 packages="ffmpeg rtmpdump vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav nginx libnginx-mod-rtmp openssl chromium"
+gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi mpv
+nginx libnginx-mod-rtmp openssl curl chromium"
 
 missing=
 for package in $packages; do

@@ -28,7 +28,10 @@ APPLICATION_ID = 1
 STANDARD_CONNECTION = 0
 """``connectionType`` of a stream that no command has asked for."""
 
-STREAM_DETAILS = ("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint", "leftOut", "transportStream")
+STREAM_DETAILS = (
+    *("userAgent", "serverAgent", "pageUrl", "swfUrl", "tcUrl", "ingestPoint", "leftOut", "transportStream"),
+    *("lostPackets", "rtcpWait", "synchronisation"),
+)
 """What a stream object tells of its peer, where it is known."""
 
 LAYER_DETAILS = ("rxInvokes", "txInvokes", "userAgent", "serverAgent")

@@ -8,7 +8,8 @@ JSON door and CR LF CR LF; its status is 200 even when the command failed. POST 
 The modern form is ``POST /<command>`` with a JSON object (`ems.api.json_body`). The reply is application/json: 200, 400 when
 the command failed, 404 for an unknown command, 500 for a mistake of ours. ``GET /`` has all commands as an OpenAPI document.
 
-Every connection carries one request (``Connection: close``). Requests of web pages are refused, see `ems.api.browser`.
+Every connection of the door carries one request (``Connection: close``). Requests of web pages are refused, see
+`ems.api.browser`.
 """
 
 import base64
@@ -59,22 +60,32 @@ class BoundedRequest(WebRequest):
 
 
 class CommandResource(Resource):
-    """All paths of the door."""
+    """All paths of the door, which begin with `base`. With `keep_alive` a connection may carry further requests."""
 
     isLeaf = True
 
-    def __init__(self, server: "Server", commands: CommandRegistry, policy: BrowserPolicy) -> None:
+    def __init__(
+        self,
+        server: "Server",
+        commands: CommandRegistry,
+        policy: BrowserPolicy,
+        *,
+        base: str = "/",
+        keep_alive: bool = False,
+    ) -> None:
         super().__init__()
+        self._keep_alive = keep_alive
         self._server = server
         self._commands = commands
         self._policy = policy
-        self._openapi = compact_json(openapi_document(commands, server.version.release_number))
+        self._openapi = compact_json(openapi_document(commands, server.version.release_number, base))
 
     def render(self, request: BoundedRequest) -> int:
         """Answer any method and path."""
         request.setHeader(b"Server", SERVER_HEADER)
-        request.setHeader(b"Connection", b"close")
-        request.channel.persistent = False
+        if not self._keep_alive:
+            request.setHeader(b"Connection", b"close")
+            request.channel.persistent = False
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
         gone = request.notifyFinish()
         gone.addErrback(lambda _: None)

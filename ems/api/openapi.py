@@ -19,8 +19,8 @@ FAILURES = {
 }
 
 
-def openapi_document(commands: Iterable[Command], version: str) -> Object:
-    """The document as a JSON value; `version` is the server's."""
+def openapi_document(commands: Iterable[Command], version: str, base: str = "/") -> Object:
+    """The document as a JSON value; `version` is the server's, `base` the path under which the commands are."""
     return {
         "openapi": "3.0.3",
         "info": {
@@ -28,6 +28,7 @@ def openapi_document(commands: Iterable[Command], version: str) -> Object:
             "version": version,
             "description": "Commands to a running media server. Names of commands and parameters may be in any case.",
         },
+        "servers": [{"url": base}],
         "paths": {f"/{command.name}": {"post": _operation(command)} for command in commands},
         "components": {"schemas": {"Reply": _reply_schema()}},
     }

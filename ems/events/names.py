@@ -70,23 +70,10 @@ EVENTS: dict[str, tuple[str, ...]] = {
 }
 """Every event by the part of the server that it is about. Plugins may have others."""
 
-ONLY_WHEN_NAMED = frozenset(
-    (
-        "outStreamFirstFrameSent",
-        *EVENTS["Playlists"],
-        "playerJoinedRoom",
-        "webRTCStarted",
-        "webRTCStopped",
-        "webRTCPeerConnectionCreated",
-        "webRTCPeerConnectionClosed",
-        "webRTCPeerStreamStarted",
-        "webRTCPeerStreamClosed",
-        "webRtcServiceStarted",
-        "webRtcServiceStopped",
-        "WSStreamStarted",
-        "WSStreamClosed",
-    )
-)
+ONLY_WHEN_NAMED = frozenset(("outStreamFirstFrameSent", *EVENTS["Playlists"], *EVENTS["WebRTC and WebSocket"])) - {
+    "webRtcCommandReceived",
+    "webRtcServiceConnected",
+}
 """What a sink without ``enabledEvents`` does not get."""
 
 OUTSIDE = frozenset(("applicationStart", "applicationStop", "serverStarted", "serverStopping", "carrierCreated", "carrierClosed"))

@@ -312,4 +312,4 @@ def _reason(error: Exception) -> str:
             error = error.reasons[0].value
     if isinstance(error, ConnectionDone | ConnectionLost):
         return "the connection was lost"
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.internet.protocol import Factory
@@ -144,21 +144,23 @@ class Push(Factory):
     def stop(self) -> None:
         """End for good; what is left in the connection may still go out."""
         sender, self._sender = self._sender, None
-        if self._next is not None:
-            self._next.cancel()
-        elif sender is None and self._connecting is not None:
-            self._connecting.cancel()
+        following, self._next = self._next, None
+        # Its failure, which comes at once, is none: `_failed` must see that nothing is being connected.
+        connecting, self._connecting = self._connecting, None
+        if following is not None:
+            following.cancel()
         elif sender is not None:
             sender.lost = _nothing
             sender.close("the push is shut down")
             self._reactor.callLater(self.CLOSE_SECONDS, sender.cut_off)
-        self._next = self._connecting = None
+        elif connecting is not None:
+            connecting.cancel()
 
     def _connected(self, sender: MetadataSender) -> None:
         self._connecting = None
 
     def _failed(self, failure: Failure) -> None:
-        if self._connecting is not None and not failure.check(CancelledError):
+        if self._connecting is not None:
             self._ended(failure.getErrorMessage())
 
     def _ended(self, reason: str) -> None:

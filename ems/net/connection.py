@@ -1,10 +1,10 @@
 """What every connection has in common: identity, addresses, counters, and a way to end it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
@@ -117,6 +117,15 @@ class Connection(Protocol):
         """The peer for a log line."""
         host, port = self.far
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class ConnectionFactory(Factory):
+    """Makes the connections of one acceptor, by `make`; each knows it as its `factory`."""
+
+    noisy = False
+
+    def __init__(self, make: Callable[[], Connection]) -> None:
+        self.protocol = make
 
 
 def _endpoint(address: IAddress) -> tuple[str, int]:

@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-
 MAX_RECORD = 1 << 14
 """Bytes that one record takes (RFC 8446 §5.1)."""
 

@@ -63,10 +63,11 @@ class PortRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Datagrams of `size` bytes each, the last one perhaps shorter, back to back in `data`: one call sends them all."""
+    """`count` datagrams of `size` bytes each, the last one perhaps shorter, back to back in `data`: one call sends them all."""
 
-    data: bytes | memoryview
+    data: bytes
     size: int
+    count: int = 1
     ancillary: tuple[tuple[int, int, bytes], ...] = ()
 
 
@@ -92,7 +93,7 @@ def gathered(packets: Sequence[bytes]) -> tuple[Run, ...]:
 def _run(packets: Sequence[bytes], size: int) -> Run:
     if len(packets) == 1:
         return Run(packets[0], size)
-    return Run(b"".join(packets), size, ((socket.SOL_UDP, _UDP_SEGMENT, struct.pack("@H", size)),))
+    return Run(b"".join(packets), size, len(packets), ((socket.SOL_UDP, _UDP_SEGMENT, struct.pack("@H", size)),))
 
 
 def bound_socket(host: str, port: int, *, reuse: bool = False, receive_buffer: int = RECEIVE_BUFFER) -> socket.socket:
@@ -233,7 +234,6 @@ class UdpSocket:
         """Send the datagrams of a run. False when some are lost already."""
         if self._socket is None:
             return False
-        size = len(run.data)
         if run.ancillary and not self._segments:
             return self._send_singly(run, address)
         try:
@@ -242,10 +242,10 @@ class UdpSocket:
             if run.ancillary and error.errno in _UNSEGMENTED:
                 self._segments = False
                 return self._send_singly(run, address)
-            self.lost += -(-size // run.size)
+            self.lost += run.count
             return False
-        self.packets_sent += -(-size // run.size)
-        self.bytes_sent += size
+        self.packets_sent += run.count
+        self.bytes_sent += len(run.data)
         return True
 
     def doRead(self) -> None:
@@ -278,7 +278,7 @@ class UdpSocket:
         self.close()
 
     def _send_singly(self, run: Run, address: Address | None) -> bool:
-        data = bytes(run.data)
+        data = run.data
         pieces = [data[start : start + run.size] for start in range(0, len(data), run.size)]
         sent = [self.send(piece, address) for piece in pieces]
         return all(sent)

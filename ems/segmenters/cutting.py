@@ -8,11 +8,13 @@ A cut comes when the segment is `Rules.length` long, at the next key frame, or a
 Three things cut out of turn: `Rules.maximum`, a change of the tracks, and a jump of the clock. After the last two the next
 segment is *discontinuous*: players have to begin anew there.
 
-A track that appears joins the open segment, which has none of its frames so far. A track that changes its codec, its picture
-size or its sample rate begins with a new segment at the next key frame; what comes of it before is left out, as are the
-frames before the first key frame of all, but for the `PREROLL`.
+A track that appears joins the open segment, which has none of its frames so far. A leading track that changes its codec, its
+picture size or its sample rate begins with a new segment at its next key frame; what comes of it before is left out, as are the
+frames before the first key frame of all, but for the `PREROLL`. When another track changes so, its next frame begins a new
+segment, in the middle of a group of pictures: nothing is lost, unless the open segment has only just begun (`SHORTEST`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -49,6 +51,8 @@ USUAL_DURATION = 40 * MILLISECOND
 class Rules:
     """How to cut; times in nanoseconds. `maximum` is 0 for none.
 
+    A segment that a change of the tracks leaves shorter than `shortest` is dropped.
+
     With `growing` a track that appears joins the open segment. With `exact` every change of a configuration is a cut; without,
     parameter sets may change within a segment as long as codec, picture size and sample rate stay.
     """
@@ -56,6 +60,7 @@ class Rules:
     length: int
     on_key_frame: bool = True
     maximum: int = 0
+    shortest: int = SHORTEST
     growing: bool = True
     exact: bool = False
 
@@ -93,8 +98,8 @@ class CutListener(Protocol):
     def segment_began(self, segment: Segment) -> None:
         """A segment begins; it has no frames yet."""
 
-    def segment_grew(self, segment: Segment, frame: Frame) -> None:
-        """Its next frame, which is in `segment.frames` already."""
+    def segment_grew(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        """Its next frames, which are in `segment.frames` already."""
 
     def segment_ended(self, segment: Segment) -> None:
         """It is complete."""
@@ -115,6 +120,7 @@ class Cutter:
         self._discontinuous = False
         self._overdue = False
         self._excluded: frozenset[int] = frozenset()
+        self._urgent: frozenset[int] = frozenset()
         self._early: list[Frame] = []
         self._newest: int | None = None
         self._newest_of_lead = 0
@@ -133,13 +139,43 @@ class Cutter:
         if changed or vanished or (grown and not self._rules.growing):
             self._overdue = True
             self._excluded |= changed | grown
+            self._urgent = self._excluded - grown
+            if self._lead is None or self._lead.id in self._excluded:
+                self._urgent = frozenset()
             return
         segment.tracks = tracks
         # Players learn the tracks where they begin anew.
         segment.discontinuous = segment.discontinuous or bool(grown)
 
-    def push(self, frame: Frame) -> None:
-        """The next frame."""
+    def push(self, frames: Sequence[Frame]) -> None:
+        """The next frames."""
+        segment = self._segment
+        if segment is not None and self._goes_on(segment, frames):
+            self._append(segment, frames)
+        else:
+            for frame in frames:
+                self._push(frame)
+
+    def _goes_on(self, segment: Segment, frames: Sequence[Frame]) -> bool:
+        """True when it is clear at a glance that the open segment takes all these frames."""
+        newest = self._newest
+        if self._overdue or self._excluded or newest is None or not frames:
+            return False
+        last, rules = max([frame.dts for frame in frames]), self._rules
+        length = min(rules.length - CLOCK_JITTER, rules.maximum) if rules.maximum else rules.length - CLOCK_JITTER
+        size = segment.size + sum([len(frame.data) for frame in frames])
+        limit = min(MAX_BYTES, rules.maximum * BYTES_PER_SECOND // SECOND) if rules.maximum else MAX_BYTES
+        return last - segment.start < length and last - newest <= MAX_GAP and size <= limit
+
+    def _append(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        """Put these frames into the open segment."""
+        assert self._newest is not None and self._lead is not None
+        self._newest = max(self._newest, *[frame.dts for frame in frames])
+        for frame in [frame for frame in frames if frame.track.id == self._lead.id][-2:]:
+            self._follow_lead(frame)
+        self._add(segment, frames)
+
+    def _push(self, frame: Frame) -> None:
         segment, newest = self._segment, self._newest
         if newest is None:
             self._newest_of_lead = frame.dts
@@ -156,7 +192,7 @@ class Cutter:
         if segment is None:
             self._keep_early(frame)
         elif frame.track.id not in self._excluded:
-            self._add(segment, frame)
+            self._add(segment, (frame,))
 
     def finish(self) -> None:
         """No frame follows for now: the open segment ends."""
@@ -172,18 +208,17 @@ class Cutter:
     def _begin(self, frame: Frame) -> Segment:
         segment = self._segment = Segment(self._tracks, frame.dts, self._discontinuous)
         self._discontinuous = self._overdue = False
-        self._excluded = frozenset()
+        self._excluded = self._urgent = frozenset()
         self._listener.segment_began(segment)
-        early, self._early = self._early, []
-        for one in early:
-            if frame.dts - one.dts <= PREROLL:
-                self._add(segment, one)
+        early, self._early = [one for one in self._early if frame.dts - one.dts <= PREROLL], []
+        if early:
+            self._add(segment, early)
         return segment
 
-    def _add(self, segment: Segment, frame: Frame) -> None:
-        segment.frames.append(frame)
-        segment.size += len(frame.data)
-        self._listener.segment_grew(segment, frame)
+    def _add(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        segment.frames += frames
+        segment.size += sum([len(frame.data) for frame in frames])
+        self._listener.segment_grew(segment, frames)
 
     def _keep_early(self, frame: Frame) -> None:
         """Remember a frame before the first key frame, if it is sound."""
@@ -194,7 +229,7 @@ class Cutter:
         self._segment = None
         segment.duration = end - segment.start
         self._discontinuous = self._overdue
-        if self._overdue and segment.duration < SHORTEST:
+        if self._overdue and segment.duration < self._rules.shortest:
             self._listener.segment_dropped(segment)
         else:
             self._listener.segment_ended(segment)
@@ -207,7 +242,7 @@ class Cutter:
         if segment.size > MAX_BYTES:
             return True
         if self._overdue:
-            return self._can_begin(frame)
+            return self._can_begin(frame) or (frame.track.id in self._urgent and lasted >= rules.shortest)
         return lasted >= rules.length - CLOCK_JITTER and (not rules.on_key_frame or self._can_begin(frame))
 
     def _can_begin(self, frame: Frame) -> bool:

@@ -5,6 +5,7 @@ soon as every other track has come as far as it, or has been silent for so long 
 """
 
 from collections import deque
+from collections.abc import Iterable
 
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
@@ -39,22 +40,27 @@ class Interleaver:
         old, newest = self._lanes, self._newest or 0
         self._lanes = {track.id: old.get(track.id) or _Lane(newest) for track in tracks if track.kind is not Kind.DATA}
 
-    def push(self, frame: Frame) -> list[Frame]:
-        """Take a frame, and give those that are due; frames of other tracks are passed over."""
-        lane = self._lanes.get(frame.track.id)
-        if lane is None:
+    def push(self, frames: Iterable[Frame]) -> list[Frame]:
+        """Take frames, and give those that are due; frames of other tracks are passed over."""
+        lanes, newest = self._lanes, self._newest
+        for frame in frames:
+            lane = lanes.get(frame.track.id)
+            if lane is None:
+                continue
+            dts = frame.dts
+            if newest is None:
+                newest = dts
+                for other in lanes.values():
+                    other.reached = dts
+            elif dts > newest:
+                newest = dts
+            lane.frames.append(frame)
+            lane.reached = dts
+            self._held += 1
+        self._newest = newest
+        if newest is None:
             return []
-        dts = frame.dts
-        if self._newest is None:
-            self._newest = dts
-            for other in self._lanes.values():
-                other.reached = dts
-        elif dts > self._newest:
-            self._newest = dts
-        lane.frames.append(frame)
-        lane.reached = dts
-        self._held += 1
-        return self._due(self._newest - self.MAX_WAIT) if self._held <= self.MAX_HELD else self.drain()
+        return self._due(newest - self.MAX_WAIT) if self._held <= self.MAX_HELD else self.drain()
 
     def drain(self) -> list[Frame]:
         """All frames that wait, in order."""
@@ -67,19 +73,21 @@ class Interleaver:
     def _due(self, silent_since: int) -> list[Frame]:
         """The frames that no earlier one can come before. Tracks that have not come up to `silent_since` are not waited for."""
         due: list[Frame] = []
-        while self._held:
+        lanes = tuple(self._lanes.values())
+        while True:
             first: deque[Frame] | None = None
             earliest = awaited = 1 << 62
-            for lane in self._lanes.values():
+            for lane in lanes:
                 if lane.frames:
-                    if lane.frames[0].dts < earliest:
-                        first, earliest = lane.frames, lane.frames[0].dts
+                    dts = lane.frames[0].dts
+                    if dts < earliest:
+                        first, earliest = lane.frames, dts
                 elif silent_since <= lane.reached < awaited:
                     awaited = lane.reached
             if first is None or silent_since <= earliest > awaited:
                 break
             due.append(first.popleft())
-            self._held -= 1
+        self._held -= len(due)
         return due
 
 

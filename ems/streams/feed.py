@@ -9,6 +9,7 @@ and cannot hurt another.
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -100,10 +101,22 @@ class Feed(ABC):
         """Serialise one frame for all viewers."""
         packet = self.packet(frame)
         if packet:
-            if is_join_point(frame, self._lead):
-                self._join = self.end
+            self.put(packet, (frame,))
+
+    def put(self, packet: bytes, frames: Sequence[Frame]) -> None:
+        """Send a packet with these frames, the newest last; who can begin with the first of them can begin with the packet.
+
+        For subclasses that have frames wait; `frame` does it with what `packet` returns.
+        """
+        if is_join_point(frames[0], self._lead):
+            self._join = self.end
+        self.count(frames)
+        self._append(packet, frames[-1].dts)
+
+    def count(self, frames: Iterable[Frame]) -> None:
+        """The next packet carries these frames, too: viewers who get it get them."""
+        for frame in frames:
             self._totals = self._totals.counting(frame)
-            self._append(packet, frame.dts)
 
     def ended(self, reason: str) -> None:
         """The stream is over: nothing more comes. What viewers are told is their own protocol's business."""

@@ -50,9 +50,7 @@ class Lane:
     INERTIA = 8
     """Passes over which the interval settles: a dear one, which brings everybody a key frame, must not delay the next frames."""
 
-    def __init__(
-        self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1, share: int = SHARE
-    ) -> None:
+    def __init__(self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1, share: int = SHARE) -> None:
         """Passes take at most one part of 1 + `share` of the processor, while the interval may grow."""
         self._clock = clock
         self._share = share
@@ -102,8 +100,9 @@ class Lane:
 
 
 class FanOut:
-    """The lanes of a server: plain sockets; TLS, where a write costs more and is worth waiting for; and players that keep a
-    buffer anyway, as browsers do, to which a little later is as good."""
+    """The lanes of a server: plain sockets; TLS, where a write costs more and is worth waiting for; players that keep a buffer
+    anyway, as browsers do, to which a little later is as good; and datagrams, of which each frame is a send of its own, so
+    that nothing is gained by waiting."""
 
     TLS_INTERVAL = 0.075
     """Seconds that are always waited for."""
@@ -115,11 +114,12 @@ class FanOut:
         self.plain = Lane(clock, max_interval=max_interval)
         self.batched = Lane(clock, min_interval=self.TLS_INTERVAL, max_interval=max(self.TLS_INTERVAL, max_interval))
         self.buffered = Lane(clock, max_interval=max_interval, share=self.BUFFERED_SHARE)
+        self.datagrams = Lane(clock, max_interval=max_interval, share=0)
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """All of them."""
-        return (self.plain, self.batched, self.buffered)
+        return (self.plain, self.batched, self.buffered, self.datagrams)
 
 
 @implementer(IPushProducer)

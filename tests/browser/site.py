@@ -11,7 +11,7 @@ from tests.clips import CACHE
 from tests.processes import Child, Children, free_port, wait_until
 from tests.server import EmsServer
 
-DOORS = ("inboundRtmp", "inboundHttpJsonCli", "inboundWSFMP4", "wsJsonMeta")
+DOORS = ("inboundRtmp", "inboundLiveFlv", "inboundHttpJsonCli", "inboundWSFMP4", "wsJsonMeta")
 
 LISTENING = "Ctrl-C"
 """The server prints it when its doors are open."""

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from ems.api.arguments import Arguments
 from ems.api.command import Answer, CommandGroup, Json, Parameter, Type, flag, integer, text
 from ems.errors import CommandError
+from ems.interfaces import IScaledSource
 from ems.jobs.destinations import leads_back, names_stream, resolve
 from ems.jobs.settings import PULL, PULL_EXTRAS, PUSH, Settings
 from ems.security.uris import check_destination
@@ -24,6 +25,9 @@ PULL_PUSH = CommandGroup("pull-push", "Pull and push", "Streams brought from oth
 URI_SCHEMES = (
     "rtmp, rtmps, rtmpt, rtmpe, rtsp, rtp, http, https, mpegtsudp and mpegtstcp (bytes as they are), dmpegtsudp and dmpegtstcp"
 )
+
+NAMELESS = ("mpegtsudp", "mpegtstcp")
+"""Schemes by which no name reaches the other side, which has its own."""
 
 RANGE_MAX = 999_999_999
 OS_DEFAULT = 256
@@ -175,7 +179,8 @@ async def push_stream(server: "Server", arguments: Arguments) -> Answer:
     name = checked_name(arguments.text("localStreamName"))
     target = str(arguments.values["targetStreamName"] or name)
     _check_target("push", uri, addresses, server.jobs.pushers)
-    if names_stream(f"{uri.path}/{target}", name) and leads_back(server, uri, addresses):
+    named = uri.scheme not in NAMELESS and names_stream(f"{uri.path}/{target}", name)
+    if named and leads_back(server, uri, addresses):
         raise CommandError(f"Unable to push requested stream: {target} at {uri.without_credentials} is the very same stream")
     settings = _settings(server, arguments, PUSH) | {
         "targetUri": uri.text,
@@ -190,7 +195,7 @@ async def push_stream(server: "Server", arguments: Arguments) -> Answer:
     return Answer(data, f"Local stream {name} enqueued for pushing to {uri.text} as {target}")
 
 
-PULL_PUSH.command(
+@PULL_PUSH.command(
     "customRTSPHeaders",
     "Adds a Scale header to the PLAY request of an RTSP source: faster, slower or backwards.",
     Parameter(name="scale", type=Type.FLOAT, description="Any number but 0.", mandatory=True),
@@ -199,6 +204,16 @@ PULL_PUSH.command(
     example="customRTSPHeaders scale=2.0 localStreamName=lobby",
     rejects_empty_parameter_list=True,
 )
+async def custom_rtsp_headers(server: "Server", arguments: Arguments) -> Json:
+    scale, name = arguments.values["scale"], arguments.text("localStreamName")
+    if not isinstance(scale, float) or not scale:
+        raise CommandError("Invalid parameter scale. Valid values are numeric, decimal, positive and negative")
+    stream = server.streams.by_name(name)
+    if stream is None or not IScaledSource.providedBy(stream.source):
+        raise CommandError(f"{name} is not a stream that is pulled by RTSP")
+    source: Any = stream.source
+    await source.scale(scale)
+    return {"localStreamName": name, "scale": str(scale)}
 
 
 def _random_name() -> str:

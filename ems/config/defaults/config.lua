@@ -69,6 +69,11 @@ configuration = {
                 { ip = "0.0.0.0", port = 4443, protocol = "inboundRtmps", optional = true,
                   sslKey = "config/server.key", sslCert = "config/server.cert" },
 
+                { ip = "0.0.0.0", port = 5544, protocol = "inboundRtsp" },
+                { ip = "0.0.0.0", port = 6666, protocol = "inboundLiveFlv", waitForMetadata = true },
+                { ip = "0.0.0.0", port = 9999, protocol = "inboundTcpTs", localStreamName = "tcpTs" },
+                { ip = "0.0.0.0", port = 9999, protocol = "inboundUdpTs", localStreamName = "udpTs" },
+
                 { ip = "0.0.0.0", port = 8110, protocol = "inboundJsonMeta" },
                 { ip = "0.0.0.0", port = 8210, protocol = "wsJsonMeta" },
                 { ip = "0.0.0.0", port = 8433, protocol = "wssJsonMeta", optional = true,
@@ -81,12 +86,6 @@ configuration = {
                 { ip = "127.0.0.1", port = 1112, protocol = "inboundJsonCli", useLengthPadding = true },
                 { ip = "127.0.0.1", port = 1222, protocol = "inboundAsciiCli" },
                 { ip = "127.0.0.1", port = 7777, protocol = "inboundHttpJsonCli" },
-
-                -- These come with later versions of EMS.
-                -- { ip = "0.0.0.0", port = 5544, protocol = "inboundRtsp" },
-                -- { ip = "0.0.0.0", port = 6666, protocol = "inboundLiveFlv", waitForMetadata = true },
-                -- { ip = "0.0.0.0", port = 9999, protocol = "inboundTcpTs", localStreamName = "tcpTs" },
-                -- { ip = "0.0.0.0", port = 9999, protocol = "inboundUdpTs", localStreamName = "udpTs" },
             },
 
             -- A Python console into the running server, over SSH; off while the port is 0.

@@ -48,11 +48,11 @@ class Adts:
 
     def _configure(self, head: bytes) -> None:
         """Make the track anew from a header of another configuration."""
-        config, self._header_length, _, _ = aac.parse_adts_header(head)
-        record = bytes(config)
+        header = aac.parse_adts_header(head)
+        record = bytes(header.config)
         if self._track is None or self._track.config != record:
             self._track = aac.make_track(self._pid, record)
-        self._fixed = head[:3], head[3] & 0xF0
+        self._fixed, self._header_length = (head[:3], head[3] & 0xF0), header.header_length
 
 
 class MpegAudio:

@@ -9,13 +9,11 @@ Without a ``streamname`` they are metadata of every stream. Nothing is answered.
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from ems.errors import RemoteProtocolError
 from ems.interfaces import IAcceptorProtocol
-from ems.net.connection import Connection
+from ems.net.connection import Connection, ConnectionFactory
 from ems.protocols.jsonmeta.wire import ObjectSplitter
 
 if TYPE_CHECKING:
@@ -68,21 +66,6 @@ class JsonMetaConnection(Connection):
             super().close(reason)
 
 
-class JsonMetaFactory(Factory):
-    """Makes the connections of one acceptor."""
-
-    noisy = False
-
-    def __init__(self, server: "Server", name: str) -> None:
-        self._server = server
-        self._name = name
-
-    def buildProtocol(self, addr: IAddress | None) -> JsonMetaConnection:
-        connection = JsonMetaConnection(self._server, self._name)
-        connection.factory = self
-        return connection
-
-
 @implementer(IAcceptorProtocol)
 class InboundJsonMeta:
     """The acceptor protocol ``inboundJsonMeta``."""
@@ -90,6 +73,7 @@ class InboundJsonMeta:
     protocol = "inboundJsonMeta"
     tags = ("TCP", "JSONMETA")
 
-    def make_factory(self, server: "Server", config: "AcceptorConfig") -> JsonMetaFactory:
+    def make_factory(self, server: "Server", config: "AcceptorConfig") -> ConnectionFactory:
         """The factory of one acceptor (`IAcceptorProtocol`). Raises `CommandError` when ``streamname`` is no name."""
-        return JsonMetaFactory(server, server.metadata.name_of(config.stream_name))
+        name = server.metadata.name_of(config.stream_name)
+        return ConnectionFactory(lambda: JsonMetaConnection(server, name))

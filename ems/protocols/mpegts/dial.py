@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
 from ems.net.sockets import listening_socket, prepare_outgoing
-from ems.uri import Uri
+from ems.uri import Uri, is_literal_address
 
 if TYPE_CHECKING:
     from ems.server import Server
@@ -47,30 +47,48 @@ def dial(server: "Server", uri: Uri, protocol: Protocol, settings: Mapping[str, 
 
 
 class _OneConnection(Factory):
-    """Gives its protocol to the first who connects, and has the port closed."""
+    """Gives its protocol to the first who connects, after which nobody else can."""
 
     noisy = False
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(self, reactor: Any, protocol: Protocol) -> None:
+        self.connected: Deferred[Any] = Deferred(lambda cancelled: self._close())
+        self._reactor = reactor
         self._protocol = protocol
         self._port: Any = None
-        self.connected: Deferred[Any] = Deferred(lambda cancelled: self.close())
 
-    def listen(self, reactor: Any, listener: socket.socket) -> None:
-        """Wait at this socket."""
-        self._port = reactor.adoptStreamPort(listener.fileno(), listener.family, self)
+    def listen(self, listener: socket.socket) -> None:
+        """Wait at this socket, which is ours from now on."""
+        self._port = self._reactor.adoptStreamPort(listener.fileno(), listener.family, self)
         listener.close()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         if self._port is None:
             return None
-        self.close()
-        # The protocol gets its transport after this.
-        self._reactor_call(self._tell)
+        self._close()
+        # The protocol has its transport a moment later.
+        self._reactor.callLater(0, self.connected.callback, self._protocol)
         return self._protocol
 
-    def close(self) -> None:
-        """Wait no more."""
+    def _close(self) -> None:
         port, self._port = self._port, None
         if port is not None:
             port.stopListening()
+
+
+def _await_one(server: "Server", uri: Uri, protocol: Protocol) -> "Deferred[Any]":
+    if not is_literal_address(uri.host):
+        return fail(OSError(f"to listen takes an address of this machine in digits, not {uri.host}"))
+    waiting = _OneConnection(server.clock, protocol)
+    try:
+        waiting.listen(listening_socket(uri.host, uri.port))
+    except OSError as error:
+        return fail(error)
+    return waiting.connected
+
+
+def _prepared(protocol: Any, options: Mapping[str, int]) -> Any:
+    handle = protocol.transport.getHandle() if protocol.transport is not None else None
+    if isinstance(handle, socket.socket):
+        prepare_outgoing(handle, ttl=options.get("ttl"), tos=options.get("tos"))
+    return protocol

@@ -88,6 +88,7 @@ class Parsed(Publication):
             elif isinstance(event, TracksFound):
                 if self.stream is None:
                     self.stream = self._register("INTS")
+                    self.tell()
                 self.stream.set_tracks(event.tracks)
             elif isinstance(event, ProgramFound):
                 self._program = event
@@ -116,6 +117,7 @@ class Untouched(Publication):
             self._began = now
             self.stream = self._register("INS")
             self.stream.set_tracks((UNTOUCHED,))
+            self.tell()
         time = now - self._began
         self.stream.push(Frame(UNTOUCHED, time, time, False, packets))
 

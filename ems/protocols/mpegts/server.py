@@ -5,8 +5,8 @@ inboundTcpTs  each connection is a stream; takes ``sslKey`` and ``sslCert``
 inboundUdpTs  one stream, of one sender at a time (`ems.net.datagrams`)
 ============  ====================================================================
 
-The stream is called as the acceptor's ``localStreamName`` says, else ``ts_<id>_<4 random characters>``; with ingest points on that is
-a private name, and the stream gets the public one.
+The stream is called as the acceptor's ``localStreamName`` says, else ``ts_<id>_<4 random characters>``; with ingest points on
+that is a private name, and the stream gets the public one.
 """
 
 import secrets

@@ -1,8 +1,8 @@
 """Transport packets out of what comes over the network, for streams that nobody looks into.
 
-`PacketReader` finds the packets in bytes that are cut anywhere, brings those of 192, 204 and 208 bytes to the usual 188, and counts
-what is missing by the continuity counters (ISO/IEC 13818-1 §2.4.3.3). It looks at three bytes of each packet, all packets of a
-run in one strided slice. `without_rtp` takes the RTP header off datagrams that have one (RFC 2250).
+`PacketReader` finds the packets in bytes that are cut anywhere, brings those of 192, 204 and 208 bytes to the usual 188, and
+counts what is missing by the continuity counters (ISO/IEC 13818-1 §2.4.3.3). It looks at three bytes of each packet, those of all
+packets in strided slices. `without_rtp` takes the RTP header off datagrams that have one (RFC 2250).
 """
 
 from ems.formats.mpegts.packets import ADAPTATION, DISCONTINUITY, PACKET_SIZE, PAYLOAD, SYNC_BYTE, Pid

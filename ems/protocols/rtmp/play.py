@@ -8,8 +8,9 @@ from ems.media.track import Kind
 from ems.protocols.rtmp import commands
 from ems.protocols.rtmp.commands import LEVEL_STATUS
 from ems.protocols.rtmp.feed import Selection
-from ems.protocols.rtmp.outbound import BOTH_KINDS, NEVER, RtmpOutbound
+from ems.protocols.rtmp.outbound import BOTH_KINDS, RtmpOutbound
 from ems.protocols.rtmp.wire import UserControl
+from ems.streams.fed import NEVER
 
 if TYPE_CHECKING:
     from ems.protocols.rtmp.server import RtmpConnection

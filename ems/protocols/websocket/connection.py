@@ -22,10 +22,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
-
-from ems.net.connection import Connection
+from ems.net.connection import Connection, ConnectionFactory
 from ems.protocols.websocket.framing import Framing, Refused, make_framing_factory
 from ems.protocols.websocket.wire import CloseCode, text_frame
 from ems.streams.outlet import Outlet
@@ -259,16 +256,9 @@ class WebSocketConnection(Connection):
             framing.sendPing()
 
 
-class WebSocketFactory(Factory):
-    """Makes the connections of one acceptor, by `make`."""
-
-    noisy = False
+class WebSocketFactory(ConnectionFactory):
+    """The connections of one acceptor share what their framing has in common."""
 
     def __init__(self, server: "Server", make: Callable[[], WebSocketConnection]) -> None:
+        super().__init__(make)
         self.make_framing = make_framing_factory(server)
-        self._make = make
-
-    def buildProtocol(self, addr: IAddress | None) -> WebSocketConnection:
-        connection = self._make()
-        connection.factory = self
-        return connection

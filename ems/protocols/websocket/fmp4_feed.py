@@ -19,7 +19,6 @@ from ems.media.frame import Frame
 from ems.media.track import Codec, Kind, Track
 from ems.protocols.websocket.wire import Opcode, frame_header
 from ems.streams.feed import Feed
-from ems.streams.gop import is_join_point
 from ems.streams.outlet import FanOut
 
 _VIDEO = Kind.VIDEO
@@ -65,7 +64,8 @@ class Fmp4Feed(Feed):
         runs = self._runs.add(frame)
         if not runs:
             return b""
-        self._count(runs, frame)
+        # The frame itself is counted with the packet that it makes.
+        self.count(other for other in _frames(runs) if other is not frame)
         return self.piece(self._writer.head(runs), runs)
 
     def header_packet(self, dts: int) -> bytes:
@@ -105,17 +105,7 @@ class Fmp4Feed(Feed):
         """Send the sound that waits for a picture."""
         runs = self._runs.take()
         if runs:
-            self._count(runs)
-            if is_join_point(runs[0].frames[0], self._lead):
-                self._join = self.end
-            self._append(self.piece(self._writer.head(runs), runs), runs[0].frames[-1].dts)
-
-    def _count(self, runs: Sequence[Run], counted: Frame | None = None) -> None:
-        """Count the frames of a packet, all but the one that brought it about, which `Feed.frame` counts."""
-        for run in runs:
-            for frame in run.frames:
-                if frame is not counted:
-                    self._totals = self._totals.counting(frame)
+            self.put(self.piece(self._writer.head(runs), runs), _frames(runs))
 
 
 class MessageFeed(Fmp4Feed):
@@ -125,7 +115,7 @@ class MessageFeed(Fmp4Feed):
         return message(initialisation)
 
     def piece(self, head: bytes, runs: Sequence[Run]) -> bytes:
-        samples = [frame.data for run in runs for frame in run.frames]
+        samples = [frame.data for frame in _frames(runs)]
         size = len(head) + sum(map(len, samples))
         return b"".join((frame_header(Opcode.BINARY, size), head, *samples))
 
@@ -147,7 +137,7 @@ class PlainFeed(Fmp4Feed):
         return initialisation
 
     def piece(self, head: bytes, runs: Sequence[Run]) -> bytes:
-        return b"".join((head, *(frame.data for run in runs for frame in run.frames)))
+        return b"".join((head, *(frame.data for frame in _frames(runs))))
 
 
 class ChunkFeed(PlainFeed):
@@ -189,6 +179,11 @@ def left_out(tracks: Sequence[Track], chosen: Sequence[Track]) -> str:
 def message(payload: bytes) -> bytes:
     """A binary WebSocket message."""
     return _binary(len(payload)) + payload
+
+
+def _frames(runs: Sequence[Run]) -> list[Frame]:
+    """The frames of a fragment in the order of its bytes."""
+    return [frame for run in runs for frame in run.frames]
 
 
 def _binary(size: int) -> bytes:

@@ -8,13 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from ems.errors import CommandError
 from ems.interfaces import IAcceptorProtocol
-from ems.net.connection import Connection
+from ems.net.connection import Connection, ConnectionFactory
 from ems.protocols.websocket.fmp4 import real_name
 from ems.protocols.websocket.fmp4_feed import ChunkFeed, Fmp4Feed, PlainFeed, left_out, playable
 from ems.protocols.websocket.fmp4_viewer import Fmp4Viewer
@@ -176,21 +174,6 @@ class HttpFmp4Connection(Connection):
         return viewer.form is ChunkFeed
 
 
-class HttpFmp4Factory(Factory):
-    """Makes the connections of one acceptor."""
-
-    noisy = False
-
-    def __init__(self, server: "Server", tags: tuple[str, ...]) -> None:
-        self._server = server
-        self._tags = tags
-
-    def buildProtocol(self, addr: IAddress | None) -> HttpFmp4Connection:
-        connection = HttpFmp4Connection(self._server, self._tags)
-        connection.factory = self
-        return connection
-
-
 @implementer(IAcceptorProtocol)
 class InboundHttpFmp4:
     """The acceptor protocol ``inboundHttpFmp4``; with ``sslKey`` and ``sslCert`` it speaks HTTPS."""
@@ -199,9 +182,10 @@ class InboundHttpFmp4:
     tags = ("TCP", "IHTT2", "IH4F")
     tls_tags = ("TCP", "ISSL", "IHTT2", "IH4F")
 
-    def make_factory(self, server: "Server", config: "AcceptorConfig") -> HttpFmp4Factory:
+    def make_factory(self, server: "Server", config: "AcceptorConfig") -> ConnectionFactory:
         """The factory of one acceptor (`IAcceptorProtocol`)."""
-        return HttpFmp4Factory(server, self.tls_tags if config.tls else self.tags)
+        tags = self.tls_tags if config.tls else self.tags
+        return ConnectionFactory(lambda: HttpFmp4Connection(server, tags))
 
 
 def _parse_request_line(head: bytes) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ Each container keeps what runs on from one segment to the next (continuity count
 the tracks change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
@@ -61,7 +61,7 @@ def make_container(tracks: tuple[Track, ...], *, segment_type: str, audio_only: 
 class TransportStream:
     """MPEG-TS: every segment begins with PAT and PMT.
 
-    `muxer` is one for encrypted samples, for instance; it may group audio.
+    `muxer` is one for encrypted samples, which have to wait for their key; it may group audio.
     """
 
     extension = "ts"
@@ -69,6 +69,7 @@ class TransportStream:
 
     def __init__(self, tracks: tuple[Track, ...], muxer: mux.TsMuxer | None = None) -> None:
         self.tracks = tracks
+        self.unit: Callable[[Frame], bytes] | None = self._unit if muxer is None else None
         self._muxer = muxer or mux.TsMuxer(tracks, group_audio=AUDIO_FRAMES_TOGETHER)
         self._configured = {track.id: track for track in tracks}
 
@@ -76,17 +77,16 @@ class TransportStream:
         return self._muxer.psi()
 
     def piece(self, frames: Sequence[Frame], end: int) -> bytes:
-        packets = []
-        for frame in frames:
-            track = frame.track
-            if self._configured.get(track.id, track) is not track:
-                packets.append(self._reconfigure(track))
-            try:
-                packets.append(self._muxer.frame(frame))
-            except MalformedData as error:
-                _log.debug("a frame is left out: {error}", error=error)
-        packets.append(self._muxer.flush())
-        return b"".join(packets)
+        return b"".join([*map(self._unit, frames), self._muxer.flush()])
+
+    def _unit(self, frame: Frame) -> bytes:
+        track = frame.track
+        tables = b"" if self._configured.get(track.id, track) is track else self._reconfigure(track)
+        try:
+            return tables + self._muxer.frame(frame)
+        except MalformedData as error:
+            _log.debug("a frame is left out: {error}", error=error)
+            return tables
 
     def _reconfigure(self, track: Track) -> bytes:
         """New parameter sets for the same picture: from now on key frames get these."""
@@ -99,6 +99,7 @@ class PackedAudio:
 
     extension = "aac"
     init = b""
+    unit: Callable[[Frame], bytes] | None = None
 
     def __init__(self, track: Track) -> None:
         self.tracks: tuple[Track, ...] = (track,)
@@ -122,6 +123,7 @@ class FragmentedMp4:
     """Fragmented MP4: ftyp and moov apart, each piece a moof and its mdat."""
 
     extension = "m4s"
+    unit: Callable[[Frame], bytes] | None = None
 
     def __init__(self, tracks: tuple[Track, ...]) -> None:
         self.tracks = tracks

@@ -17,6 +17,7 @@ for it in advance never asks for something that does not come.
 import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ class _Making:
     segment: Segment
     number: int
     container: Container
+    map_name: str
     cutter: PartCutter
     complete: bool = False
     parts: list[m3u8.Part] = field(default_factory=list)
@@ -82,14 +84,13 @@ class LowLatency:
         self._making: deque[_Making] = deque()
         self._kept: deque[_Kept] = deque()
         self._listed: Listed | None = None
-        self._mapped: Container | None = None
         self._siblings: list[tuple[str, Path]] = []
         self._cutter: tuple[Container, PartCutter] | None = None
         self._stamp = int(time.time() * 1000)
         self._serial = 0
         self._coming: ComingPart | None = None
 
-    def began(self, segment: Segment, number: int, container: Container) -> None:
+    def began(self, segment: Segment, number: int, container: Container, map_name: str) -> None:
         if self._coming is None:
             self._coming = self._expect()
         # Again for each segment: who removes the files of a source that has gone removes this, too.
@@ -98,24 +99,19 @@ class LowLatency:
             self._cutter = container, PartCutter(container.tracks, self._settings.part_length * MILLISECOND)
         cutter = self._cutter[1]
         cutter.begin(segment.start)
-        self._making.append(_Making(segment, number, container, cutter))
+        self._making.append(_Making(segment, number, container, map_name, cutter))
 
-    def frame(self, segment: Segment, frame: Frame) -> None:
+    def frames(self, segment: Segment, frames: Sequence[Frame]) -> None:
         making = self._making[-1]
-        for part in making.cutter.frame(frame):
-            self._take(making, part)
+        for frame in frames:
+            for part in making.cutter.frame(frame):
+                self._take(making, part)
 
     def ended(self, segment: Segment) -> None:
         making = self._making[-1]
         for part in making.cutter.end(segment.end):
             self._take(making, part)
         making.complete = True
-
-    def dropped(self, segment: Segment) -> None:
-        making = self._making.pop()
-        making.cutter.end(segment.start)
-        self._kept.append(_Kept("", 0, tuple(making.parts)))
-        self._show()
 
     def playlist(self, playlist: MediaPlaylist) -> MediaPlaylist:
         """Show the new list to players; the one on the disk stays as it is."""
@@ -180,7 +176,6 @@ class LowLatency:
         if entry is None or entry.gap:
             self._kept.append(_Kept("", 0, tuple(making.parts)))
             return
-        self._mapped = making.container
         self._kept.append(_Kept(entry.uri, entry.duration, tuple(making.parts)))
 
     def _forget(self, limit: int) -> None:
@@ -196,20 +191,9 @@ class LowLatency:
         """Let players see what there is now."""
         if self._listed is None:
             return
-        unfinished, hint = None, quote(self._coming_name)
-        if self._making:
-            # Until the list names the initialisation segment, nobody could play the parts that need it.
-            if self._making[0].container is not self._mapped:
-                hint = ""
-            else:
-                unfinished = self._entry(self._making[0], self._listed.playlist)
-        reports = tuple(self._reports())
+        unfinished = _entry(self._making[0]) if self._making else None
+        hint, reports = quote(self._coming_name), tuple(self._reports())
         self._playlist.show(LowLatencyPlaylist(self._listed, self._settings.part_length, unfinished, hint, reports))
-
-    def _entry(self, making: _Making, playlist: MediaPlaylist) -> m3u8.Segment:
-        last = playlist.segments[-1] if playlist.segments else None
-        map_uri = last.map_uri if last is not None else ""
-        return m3u8.Segment("", 0, making.segment.discontinuous, map_uri=map_uri, parts=tuple(making.parts))
 
     def _find_siblings(self) -> list[tuple[str, Path]]:
         """The playlists of the other streams of the group: their addresses as seen from this one, and where they are."""
@@ -229,6 +213,11 @@ class LowLatency:
             if isinstance(live, BlockingPlaylist) and live.newest is not None:
                 reports.append(RenditionReport(uri, *live.newest.newest))
         return reports
+
+
+def _entry(making: _Making) -> m3u8.Segment:
+    """A segment as far as it is there."""
+    return m3u8.Segment("", 0, making.segment.discontinuous, map_uri=quote(making.map_name), parts=tuple(making.parts))
 
 
 def check(settings: HlsSettings) -> None:

@@ -32,11 +32,11 @@ class Group:
         self._in_thread = in_thread
         self._variants: dict[str, tuple[Variant, int]] = {}
         self._order = InOrder()
-        self._failed = False
+        self._stale = False
 
     def put(self, variant: Variant, version: int) -> None:
         """This stream can be played, and is like this."""
-        if self._failed or self._variants.get(variant.uri) != (variant, version):
+        if self._stale or self._variants.get(variant.uri) != (variant, version):
             self._variants[variant.uri] = variant, version
             self._order.put(self._write)
 
@@ -45,6 +45,10 @@ class Group:
         if uri in self._variants and (even_last or len(self._variants) > 1):
             del self._variants[uri]
             self._order.put(self._write)
+
+    def files_lost(self) -> None:
+        """Somebody has removed files of the group: the list is written again with the next segment."""
+        self._stale = True
 
     async def done(self) -> None:
         """Return when everything is written."""
@@ -61,11 +65,11 @@ class Group:
         try:
             await self._in_thread(write_file, self._path, content)
         except OSError as error:
-            self._failed = True
+            self._stale = True
             self.log.error("{path} cannot be written: {error}", path=str(self._path), error=error)
             self._server.events.emit("hlsChunkError", {"error": f"{self._path}: {error}"})
             return
-        self._failed = False
+        self._stale = False
         self._server.published.put(self._path, content)
         self._server.events.emit("hlsMasterPlaylistUpdated", {"file": str(self._path)})
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ems.server import Server
 
 
+OPEN_AGAIN = 10
+"""Seconds after which a folder that could not be used is tried again."""
+
+
 class OutputObserver(Protocol):
     """Whoever keeps an output, and is told how it fares."""
 
@@ -70,7 +74,7 @@ class HlsOutput(OutboundStream):
         listener = make_part_listener(server, settings)
         self._parts = WriterParts(
             server,
-            Store(server, settings, in_thread, listener),
+            Store(server, settings, in_thread, listener, self._files_lost),
             in_thread=in_thread,
             protection=make_protection(server, settings),
             listener=listener,
@@ -157,6 +161,10 @@ class HlsOutput(OutboundStream):
         if self._settings.cleanup_on_close:
             await self._leave(even_last=True)
 
+    def _files_lost(self) -> None:
+        if self._group is not None:
+            self._group.files_lost()
+
     async def _begin(self, writer: HlsWriter) -> None:
         try:
             await self._parts.store.open()
@@ -164,10 +172,16 @@ class HlsOutput(OutboundStream):
             if self.inbound is not None:
                 self.inbound.remove_sink(writer)
             self._observer.failed(str(error))
+            self._parts.server.clock.callLater(OPEN_AGAIN, self._begin_again, writer)
             return
         if writer is self._writer:
             self._observer.streaming()
         writer.begin()
+
+    def _begin_again(self, writer: HlsWriter) -> None:
+        """Perhaps the folder can be used now, if that source is still there."""
+        if writer is self._writer and self.inbound is not None:
+            self.source_came()
 
     def _stored(self, segment: Segment, container: Container, size: int) -> None:
         self._measure.add(size, segment.duration, segment.frames)

@@ -2,17 +2,20 @@
 
 Segments pass through an output one after another, in this order::
 
-    part listener: began, frame, frame, …, ended          as the frames come
+    part listener: began, frames, …, ended                 as the frames come
     protection.segment(number)                            the key of the segment, perhaps awaited
-    container.header(), container.piece(frames, end)      in a thread
-    key.finish(bytes)                                     in the same thread
+    key.finish(bytes)                                     in a thread
     key.files, the segment, the playlist                  on the disk, in this order
+
+The container makes the bytes on the reactor, each access unit as it comes where it can (`Container.unit`): a whole segment at
+once would hold up everybody else, and so would a thread that works in Python. With a protection it makes them with `finish`, in
+a thread, as it may have to wait for the key.
 
 A protection works inside the container (SAMPLE-AES: `Protection.container`), or on the finished bytes (AES-128:
 `SegmentKey.finish`), or both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ems.formats.m3u8 import Key, MediaPlaylist
@@ -35,6 +38,10 @@ class Container(Protocol):
 
     init: bytes
     """The initialisation segment (``EXT-X-MAP``); empty where the format has none."""
+
+    unit: Callable[[Frame], bytes] | None
+    """Makes the bytes of one access unit when it comes; None where only whole pieces can be made. With it `header` needs no
+    frames, and a `piece` of none is what ends a segment."""
 
     def header(self, segment: Segment) -> bytes:
         """What every segment begins with: program tables, a timestamp; perhaps nothing."""
@@ -85,17 +92,15 @@ class PartListener(Protocol):
     has made, so who makes pieces makes all of them: after `ended` no frame may be left over.
     """
 
-    def began(self, segment: Segment, number: int, container: Container) -> None:
-        """Segment `number` begins; its first frame is to come."""
+    def began(self, segment: Segment, number: int, container: Container, map_name: str) -> None:
+        """Segment `number` begins; its first frame is to come. `map_name` is the file of its initialisation segment, which
+        players can fetch already; empty where the format has none."""
 
-    def frame(self, segment: Segment, frame: Frame) -> None:
-        """It has just been added to `segment.frames`."""
+    def frames(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        """They have just been added to `segment.frames`."""
 
     def ended(self, segment: Segment) -> None:
         """The segment is complete and has its `duration`; it is written next."""
-
-    def dropped(self, segment: Segment) -> None:
-        """It came to nothing, because it was too short. Its number goes to the next one."""
 
     def playlist(self, playlist: MediaPlaylist) -> MediaPlaylist:
         """The playlist as it is to be written: here tags of low latency are added."""

@@ -11,7 +11,7 @@ from typing import Any
 from ems.errors import CommandError
 from ems.jobs.settings import Settings
 from ems.media.frame import SECOND
-from ems.segmenters.cutting import Rules
+from ems.segmenters.cutting import SHORTEST, Rules
 
 NO_DRM = "none"
 
@@ -114,6 +114,7 @@ class HlsSettings:
             maximum=maximum * SECOND,
             # Parts that players have already got cannot change their tracks.
             growing=not self.part_length,
+            shortest=0 if self.part_length else SHORTEST,
             exact=self.segment_type == "fmp4",
         )
 

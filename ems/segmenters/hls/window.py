@@ -70,11 +70,21 @@ class Window:
             self._retire_first()
         return self._expired()
 
-    def retire(self) -> None:
-        """All segments leave the list; it begins anew, with number 1, and remembers the files it has to remove."""
-        while self._listed:
-            self._retire_first()
-        self._sequence, self._discontinuities, self._target = 1, 0, self._shape.target_duration
+    def keep_only(self, files: Iterable[str]) -> list[str]:
+        """Only these files are there any longer: the list goes on behind the last segment that lacks one. Returns the names of
+        the files of segments that have left it so."""
+        there = frozenset(files)
+        lacking = [not segment.gap and not there.issuperset(files_of(segment)) for segment in self._listed]
+        count = len(lacking) - lacking[::-1].index(True) if any(lacking) else 0
+        gone = []
+        for _ in range(count):
+            segment = self._listed.popleft()
+            self._sequence += 1
+            self._discontinuities += segment.discontinuity
+            self._duration -= segment.duration
+            gone += self._unused(segment)
+        self._write_texts()
+        return gone
 
     def resume(self, old: MediaPlaylist) -> None:
         """Go on with the list of before."""
@@ -125,11 +135,17 @@ class Window:
     def _expired(self) -> list[str]:
         gone: list[str] = []
         while len(self._stale) > self._retention and self._stale[0].expires <= self._clock:
-            for name in files_of(self._stale.popleft().segment):
-                self._uses[name] -= 1
-                if not self._uses[name]:
-                    del self._uses[name]
-                    gone.append(name)
+            gone += self._unused(self._stale.popleft().segment)
+        return gone
+
+    def _unused(self, segment: Segment) -> list[str]:
+        """Those of the files of a segment that no other needs, now that it is gone."""
+        gone = []
+        for name in files_of(segment):
+            self._uses[name] -= 1
+            if not self._uses[name]:
+                del self._uses[name]
+                gone.append(name)
         return gone
 
     def _write_texts(self) -> None:

@@ -1,6 +1,6 @@
 """From the frames of one source to its segments: put in order, cut, made into bytes, handed to the store."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from ems.segmenters.hls.containers import carried, make_container
 from ems.segmenters.hls.seams import Container, PartListener, Protection, ProtectionError, SegmentKey
 from ems.segmenters.hls.store import Media, Store, date_of
 from ems.segmenters.interleaving import Interleaver
+from ems.segmenters.sample_clock import SampleClocks
 from ems.streams.statistics import StreamStatistics
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ MAX_BACKLOG = 256 << 20
 
 MAX_HELD = 10_000
 """Frames that wait for the folder to be ready, over a minute of them; then the output begins with what comes later."""
+
+
+BATCH = 32
+"""Frames that are taken together, less than half a second of pictures and sound. One by one, between other streams' work, each
+costs twice the time, as nothing of it is in the processor's caches."""
 
 
 class WriterParts:
@@ -69,12 +75,19 @@ class HlsWriter:
         self._cutter = Cutter(self._settings.rules, self)
         self._container: Container | None = None
         self._container_tracks: tuple[Track, ...] = ()
+        self._unit: Callable[[Frame], bytes] | None = None
+        self._made_tracks: tuple[Track, ...] = ()
+        self._map_name = ""
+        self._clocks = SampleClocks()
         self._held: list[tuple[str, Any]] | None = []
         self._over = False
         self._number = 0
         self._first = True
         self._backlog = 0
         self._newest = 0
+        self._batch: list[Frame] = []
+        # Parts are to be there as soon as their last frame is.
+        self._batch_size = 1 if parts.listener is not None else BATCH
         self._epoch: float | None = None
         self._primed = False
 
@@ -94,16 +107,21 @@ class HlsWriter:
             self._held.append(("frame", frame))
             self._newest = max(self._newest, frame.dts)
             return
-        self._take(frame)
+        batch = self._batch
+        batch.append(frame)
+        # A segment may end where a picture is a key frame.
+        if len(batch) >= self._batch_size or (frame.keyframe and frame.track.kind is Kind.VIDEO):
+            self._take_batch()
 
     def ended(self, reason: str) -> None:
-        # With hlsResume the next source goes on with the playlist, and players wait for it.
-        self.finish(complete=not (self._settings.resume and self._settings.keep_alive))
+        self.finish(complete=not self._parts.store.stays_open)
 
     def primed(self) -> None:
         """What comes from now on is live: this tells which date a frame has."""
         self._primed = True
-        if self._held:
+        if self._held is None:
+            self._take_batch()
+        elif self._held:
             self._date()
 
     def begin(self) -> None:
@@ -124,24 +142,30 @@ class HlsWriter:
 
     def segment_began(self, segment: Segment) -> None:
         """Take note of a new segment (`CutListener`)."""
+        # The first segment of a source does not follow what the source before has brought.
+        segment.discontinuous, self._first = segment.discontinuous or self._first, False
         container = self._container_of(segment)
         if self._parts.listener is not None:
-            self._parts.listener.began(segment, self._number, container)
+            self._parts.listener.began(segment, self._number, container, self._map_name)
+        else:
+            self._make_so_far(segment)
         if not self._settings.file_length:
             self._parts.store.announce(self._number, container.extension, segment.start)
 
-    def segment_grew(self, segment: Segment, frame: Frame) -> None:
-        """Take note of a frame (`CutListener`)."""
-        statistics = self._parts.statistics
-        counters = statistics.video if frame.track.kind is Kind.VIDEO else statistics.audio
-        counters.packets += 1
-        counters.bytes += len(frame.data)
+    def segment_grew(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        """Take note of frames (`CutListener`)."""
         if self._parts.listener is not None:
-            self._parts.listener.frame(segment, frame)
+            self._parts.listener.frames(segment, frames)
+        elif segment.tracks is not self._made_tracks:
+            self._make_so_far(segment)
+        elif self._unit is not None:
+            segment.pieces += map(self._unit, frames)
+            segment.muxed += len(frames)
 
     def segment_ended(self, segment: Segment) -> None:
         """Have a segment written (`CutListener`)."""
         container = self._container_of(segment)
+        self._count(segment)
         if self._parts.listener is not None:
             self._parts.listener.ended(segment)
         number, media = self._number, self._media(segment, container)
@@ -150,9 +174,9 @@ class HlsWriter:
         self._parts.order.put(lambda: self._write(segment, container, number, media))
 
     def segment_dropped(self, segment: Segment) -> None:
-        """Forget a segment (`CutListener`)."""
-        if self._parts.listener is not None:
-            self._parts.listener.dropped(segment)
+        """Forget a segment (`CutListener`): none that has parts, see `HlsSettings.rules`."""
+        self._first = self._first or segment.discontinuous
+        self._count_lost(segment)
 
     def _holds(self, told: str, argument: Any) -> bool:
         """True when the store is not open yet: this is done later."""
@@ -161,17 +185,18 @@ class HlsWriter:
         self._held.append((told, argument))
         return True
 
-    def _take(self, frame: Frame) -> None:
-        if frame.dts > self._newest:
-            self._newest = frame.dts
+    def _take_batch(self) -> None:
+        """Go on with the frames that have come."""
+        batch, self._batch = self._batch, []
+        self._newest = max(self._newest, max([frame.dts for frame in batch], default=0))
         if self._epoch is None and self._primed:
             self._date()
-        for ordered in self._interleaver.push(frame):
-            self._cutter.push(ordered)
+        self._cutter.push(self._interleaver.push(map(self._clocks.on_time, batch)))
 
     def _drain(self) -> None:
-        for frame in self._interleaver.drain():
-            self._cutter.push(frame)
+        """Go on with all there is: what comes next does not follow it."""
+        self._take_batch()
+        self._cutter.push(self._interleaver.drain())
 
     def _date(self) -> None:
         """The newest frame is from now."""
@@ -187,7 +212,20 @@ class HlsWriter:
                 segment.tracks, segment_type=settings.segment_type, audio_only=settings.audio_only
             )
             self._container_tracks = segment.tracks
+            self._map_name = ""
+            if self._container.init:
+                self._map_name = self._parts.store.publish_init(self._number, self._container.init)
         return self._container
+
+    def _make_so_far(self, segment: Segment) -> None:
+        """Make the bytes of what the segment has so far, if they can be made as frames come: nothing when it begins, all of it
+        again when a track has joined it."""
+        container = self._container_of(segment)
+        self._made_tracks = segment.tracks
+        self._unit = container.unit if self._parts.protection is None else None
+        if self._unit is not None:
+            segment.pieces = [container.header(segment), *map(self._unit, segment.frames)]
+            segment.muxed = len(segment.frames)
 
     def _fits(self, container: Container, tracks: tuple[Track, ...]) -> bool:
         old = self._container_tracks
@@ -202,9 +240,9 @@ class HlsWriter:
             self._date()
         assert self._epoch is not None
         date = date_of(self._settings, self._epoch + segment.start / SECOND)
-        # The first segment of a source does not follow what the source before has brought.
-        broken, self._first = segment.discontinuous or self._first, False
-        return Media(b"", container.extension, segment.start, duration, date, broken)
+        return Media(
+            b"", container.extension, segment.start, duration, date, segment.discontinuous, self._map_name, container.init
+        )
 
     async def _write(self, segment: Segment, container: Container, number: int, media: Media) -> None:
         """Make the bytes of a segment and store them."""
@@ -213,7 +251,10 @@ class HlsWriter:
             if self._backlog > MAX_BACKLOG:
                 raise ProtectionError(f"{self._settings.folder}: the disk is too slow for this stream")
             key = await parts.protection.segment(number) if parts.protection is not None else None
-            data = await parts.in_thread(segment_bytes, segment, container, key)
+            if key is not None:
+                data = await parts.in_thread(segment_bytes, segment, container, key)
+            else:
+                data = segment_bytes(segment, container)
         except ProtectionError as error:
             self._count_lost(segment)
             await parts.store.lose(number, media, str(error))
@@ -222,7 +263,7 @@ class HlsWriter:
             self._backlog -= segment.size
         if key is not None:
             media = media._replace(key=key.key, key_files=key.files)
-        file = await parts.store.add(number, media._replace(data=data, init=container.init))
+        file = await parts.store.add(number, media._replace(data=data))
         if file is None:
             self._count_lost(segment)
             return
@@ -234,19 +275,28 @@ class HlsWriter:
         await self._parts.store.close(ended=complete)
         await self._parts.closed()
 
+    def _count(self, segment: Segment) -> None:
+        """Count the frames of a segment as delivered."""
+        statistics = self._parts.statistics
+        for kind, counters in ((Kind.VIDEO, statistics.video), (Kind.AUDIO, statistics.audio)):
+            sizes = [len(frame.data) for frame in segment.frames if frame.track.kind is kind]
+            counters.packets += len(sizes)
+            counters.bytes += sum(sizes)
+
     def _count_lost(self, segment: Segment) -> None:
-        for frame in segment.frames:
-            statistics = self._parts.statistics
-            counters = statistics.video if frame.track.kind is Kind.VIDEO else statistics.audio
-            counters.dropped_packets += 1
-            counters.dropped_bytes += len(frame.data)
+        """Count the frames of a segment as lost."""
+        statistics = self._parts.statistics
+        for kind, counters in ((Kind.VIDEO, statistics.video), (Kind.AUDIO, statistics.audio)):
+            sizes = [len(frame.data) for frame in segment.frames if frame.track.kind is kind]
+            counters.dropped_packets += len(sizes)
+            counters.dropped_bytes += sum(sizes)
 
 
-def segment_bytes(segment: Segment, container: Container, key: SegmentKey | None) -> bytes:
+def segment_bytes(segment: Segment, container: Container, key: SegmentKey | None = None) -> bytes:
     """The bytes of a whole segment as they are stored."""
     pieces = segment.pieces or [container.header(segment)]
     frames = segment.frames[segment.muxed :]
-    if frames:
-        pieces = [*pieces, container.piece(frames, segment.end)]
+    if frames or container.unit is not None:
+        pieces.append(container.piece(frames, segment.end))
     data = b"".join(pieces)
     return key.finish(data) if key is not None else data

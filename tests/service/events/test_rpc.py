@@ -66,7 +66,7 @@ def test_a_receiver_that_dies_and_comes_back_gets_everything_in_order(bench: Ben
     assert taken[-3:] == [2, 3, 4]
     told = lines(log_events)
     assert [line.split(" ", 1)[1] for line in told] == [
-        "does not take events: Connection was refused by other side.; it is tried again",
+        "does not take events: Connection was refused by other side; it is tried again",
         "takes events again; 0 were lost meanwhile",
     ]
     assert all(line.startswith("http://192.0.2.5/hook ") for line in told), "the address without what its query keeps secret"

@@ -1,5 +1,6 @@
 """Low-latency HLS from the frames of a source to a player that follows the playlist part by part."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from ems.errors import CommandError
 from ems.media.frame import SECOND
-from tests.service.hls.low_latency_world import Player, World, frames
+from tests.service.hls.low_latency_world import AUDIO, VIDEO, Player, World, frames
 from tests.unit.segmenters.lowlatency_rules import check, parse
 
 LOW_LATENCY: dict[str, Any] = {"segmentType": "fmp4", "partLength": 200}
@@ -150,6 +151,48 @@ def test_a_source_that_returns_goes_on_with_parts(world: World) -> None:
     for frame in frames(4):
         stream.push(frame)
     assert any(check(world.ask("cam").text).parts.values())
+
+
+def test_a_new_source_has_parts_at_once(world: World) -> None:
+    """When a source returns its first segment is offered part by part: the initialisation segment can be fetched before any
+    file of it is on the disk."""
+    world.write("cam", **LOW_LATENCY)
+    stream = world.publish("cam")
+    for frame in frames(4):
+        world.push(stream, frame)
+    stream.end("gone")
+    numbers = check(world.ask("cam").text).following
+    stream = world.publish("cam")
+    for frame in frames(1, start=60 * SECOND):
+        stream.push(frame)
+    text = world.ask("cam").text
+    again = check(text)
+    assert len(again.parts[numbers[0]]) >= 4 and again.last + 1 == numbers[0]
+    map_uri = text.rpartition('#EXT-X-MAP:URI="')[2].partition('"')[0]
+    assert text.index("#EXT-X-DISCONTINUITY\n") < text.index(map_uri) < text.index(again.parts[numbers[0]][0]["URI"])
+    assert world.ask("cam", map_uri).data and not world.path("cam", map_uri).exists()
+
+
+def test_nothing_that_was_offered_is_taken_back(world: World) -> None:
+    """However short a change of the tracks leaves a segment: once a part of it was offered, the segment comes."""
+    world.write("cam", **LOW_LATENCY | {"partLength": 100})
+    stream = world.publish("cam")
+    offered: dict[str, int] = {}
+    for number, frame in enumerate(frames(12)):
+        if number % 150 == 149:
+            changed = replace(VIDEO, width=VIDEO.width + number)
+            stream.set_tracks((changed, AUDIO))
+        if frame.track.id == VIDEO.id:
+            video = next(track for track in stream.tracks if track.id == VIDEO.id)
+            frame = frame._replace(track=video, keyframe=frame.keyframe or number % 150 in (149, 150, 151, 152))
+        world.push(stream, frame)
+        if world.server.published.live(world.path("cam")) is None or not world.ask("cam").data:
+            continue
+        parsed = check(world.ask("cam").text)
+        for msn, parts in parsed.parts.items():
+            for part in parts:
+                assert offered.setdefault(part["URI"], msn) == msn
+    assert len(offered) > 60
 
 
 def test_a_removed_output_leaves_nothing_in_memory(world: World) -> None:

@@ -338,4 +338,4 @@ def test_other_jobs_settings(world: World) -> None:
     assert described["masterPlaylistPath"] == str(world.folder / "out/show/playlist.m3u8")
     [outbound] = world.server.streams.outbound.values()
     assert outbound.type_tag == "OFHLS" and outbound.job is job
-    assert outbound.statistics.video.packets > 100
+    assert outbound.statistics.video.packets >= 100

@@ -1,6 +1,7 @@
 """Restarts, crashes and full disks: what players find afterwards."""
 
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ems.api.arguments import bind
 from ems.api.commands.configurations import CONFIGURATIONS
 from ems.api.request import parse_request
 from ems.formats import m3u8
+from ems.jobs.status import State
 from ems.segmenters.files import extend_file, write_file
 from tests.service.hls.world import World, assert_every_unit_once, media_playlist, seconds_of, source, units
 from tests.service.jobs.fakes import result_of
@@ -154,6 +156,68 @@ def test_full_disk(world: World, parameters: str, log_events: list[dict[str, Any
     assert any(event.type == "hlsChunkError" for event in world.events)
     errors = [event for event in log_events if event.get("log_level") and event["log_level"].name == "error"]
     assert len(errors) <= 2
+
+
+def lines_of(log_events: list[dict[str, Any]]) -> list[str]:
+    """What the log says as errors."""
+    return [str(event.get("problem")) for event in log_events if event.get("log_level") and event["log_level"].name == "error"]
+
+
+@pytest.mark.parametrize("parameters", ["", "playlistType=rolling playlistLength=99", "useByteRange=1", "segmentType=fmp4"])
+@pytest.mark.parametrize("keep_folder", [False, True])
+def test_files_that_somebody_removes(world: World, parameters: str, keep_folder: bool, log_events: list[dict[str, Any]]) -> None:
+    """When the folder is removed, or emptied, the log and an event say so, and segments go on in a new one; the playlist names
+    only what is there, with numbers that go on, and the master playlist is there again."""
+    world.create(f"{BASE} {parameters}")
+    stream, folder = world.publish(), world.folder / "out/g"
+    world.push(stream, seconds_of(source(), 0, 4.5))
+    before = media_playlist(world.folder / PATH)
+    shutil.rmtree(folder)
+    if keep_folder:
+        (folder / "cam").mkdir(parents=True)
+    world.push(stream, seconds_of(source(), 4.5, 9.5))
+    after = media_playlist(world.folder / PATH)
+    assert after.media_sequence >= before.media_sequence + len(before.segments)
+    assert after.media_sequence + len(after.segments) == before.media_sequence + len(before.segments) + 5
+    assert len(after.segments) >= 4
+    assert "cam/playlist.m3u8" in (folder / "playlist.m3u8").read_text()
+    assert [event.type for event in world.events].count("hlsChunkError") == 1
+    assert len(lines_of(log_events)) == 1 and "removed" in lines_of(log_events)[0]
+
+
+@pytest.mark.parametrize("parameters", ["", "playlistType=rolling playlistLength=99", "useByteRange=1", "segmentType=fmp4"])
+def test_a_folder_that_cannot_be_written(world: World, parameters: str, log_events: list[dict[str, Any]]) -> None:
+    """While a file is in the place of the folder the stream goes on; afterwards segments do, by themselves."""
+    world.create(f"{BASE} {parameters}")
+    stream, folder = world.publish(), world.folder / "out/g/cam"
+    world.push(stream, seconds_of(source(), 0, 4.5))
+    folder.rename(folder.with_name("away"))
+    folder.write_text("in the way")
+    world.push(stream, seconds_of(source(), 4.5, 8.5))
+    assert [event.type for event in world.events].count("hlsChunkError") >= 4
+    assert len(lines_of(log_events)) == 1
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    world.push(stream, seconds_of(source(), 8.5, 12.5))
+    playlist = media_playlist(world.folder / PATH)
+    assert [segment.gap for segment in playlist.segments] == [False] * 4 + [True] * 4 + [False] * 4
+    assert stream.name in world.server.streams.inbound
+
+
+def test_a_folder_that_cannot_be_used_at_first(world: World) -> None:
+    """A source that comes while the folder cannot be used is written as soon as it can."""
+    world.create(f"{BASE} playlistType=rolling")
+    folder = world.folder / "out/g/cam"
+    folder.rmdir()
+    folder.write_text("in the way")
+    stream = world.publish()
+    world.push(stream, seconds_of(source(), 0, 3))
+    [job] = world.server.jobs
+    assert job.status.current.state.description == "Connection failed"
+    folder.unlink()
+    world.push(stream, seconds_of(source(), 3, 16))
+    assert media_playlist(world.folder / PATH).segments
+    assert job.status.current.state is State.STREAMING
 
 
 def test_full_disk_is_real(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """Sources as they really are: late, broken, changing, coming and going."""
 
+import io
 from dataclasses import replace
+from itertools import pairwise
 
+import av
 import pytest
 
-from ems.media.frame import SECOND, Frame
+from ems.media.aac import make_track
+from ems.media.frame import MILLISECOND, SECOND, Frame
 from ems.media.track import Kind, Track
+from ems.segmenters.hls.containers import TIMESTAMP_OWNER
+from tests.service.hls.playlist_rules import Watcher
 from tests.service.hls.world import (
     World,
     assert_every_unit_once,
@@ -195,10 +201,95 @@ def test_a_source_that_flaps(world: World, parameters: str) -> None:
     assert listed <= names
     if "rolling" in parameters:
         assert len(names) <= 50
-    if "hlsResume" in parameters:
-        playlist = media_playlist(path)
-        assert not playlist.ended
-        assert playlist.media_sequence + len(playlist.segments) > 100
+    playlist = media_playlist(path)
+    assert playlist.ended is (not parameters)
+    assert not parameters or playlist.media_sequence + len(playlist.segments) > 100
+
+
+@TYPES
+@pytest.mark.parametrize("parameters", ["", "hlsResume=1", "overwriteDestination=0", "cleanupDestination=1", "drmType=evo"])
+def test_players_stay_with_a_rolling_playlist(world: World, parameters: str, segment_type: str) -> None:
+    """While the source of a rolling playlist is away, the list stays open; when it is back, the list goes on after a
+    discontinuity. Numbers never go back, and no segment changes its number or its place in time."""
+    if segment_type == "fmp4" and "drm" in parameters:
+        pytest.skip("fragmented MP4 is not encrypted")
+    create(world, segment_type, f"playlistType=rolling playlistLength=5 {parameters}")
+    path = world.folder / "out/g/cam/playlist.m3u8"
+    watcher: Watcher | None = None
+    for number in range(6):
+        stream = world.publish()
+        for frame in seconds_of(source(), 0, 5 + number % 2):
+            world.push(stream, [frame])
+            if path.exists():
+                watcher = watcher or Watcher(path)
+                assert not watcher.look().ended
+        stream.end("gone")
+        assert watcher is not None and not watcher.look().ended
+        world.clock.advance(30)
+    newest = media_playlist(path)
+    assert newest.media_sequence + len(newest.segments) == 6 * 3 + 1
+    assert newest.discontinuity_sequence + sum(segment.discontinuity for segment in newest.segments) == 5
+    world.server.jobs.stopService()
+    assert media_playlist(path).ended is ("hlsResume" not in parameters)
+
+
+def test_sound_changes_its_codec(world: World) -> None:
+    """When only the sound changes, it goes on in a new segment at once: nothing of it is lost, nor of the picture."""
+    create(world, "ts")
+    stream = world.publish()
+    sound = track(Kind.AUDIO)
+    new = make_track(sound.id, b"\x11\x88")
+    pushed = world.push(stream, seconds_of(source(), 0, 4.6))
+    stream.set_tracks((track(Kind.VIDEO), new))
+    pushed += world.push(stream, renamed(seconds_of(source(), 4.6, 8), new))
+    stream.end("over")
+    path = world.folder / "out/g/cam/playlist.m3u8"
+    assert_every_unit_once(units(path), pushed)
+    playlist = media_playlist(path)
+    assert [index for index, segment in enumerate(playlist.segments) if segment.discontinuity] == [3]
+
+
+@TYPES
+def test_sound_is_evenly_spaced(world: World, segment_type: str) -> None:
+    """The frames of AAC follow each other without gaps although RTMP tells times in milliseconds, and stay with the picture."""
+    create(world, segment_type)
+    stream = world.publish()
+    rounded = [frame._replace(dts=whole(frame.dts), pts=whole(frame.pts)) for frame in seconds_of(source(), 0, 12)]
+    world.push(stream, rounded)
+    stream.end("over")
+    folder = world.folder / "out/g/cam"
+    times: list[float] = []
+    for segment in media_playlist(folder / "playlist.m3u8").segments:
+        with av.open(io.BytesIO(segment_data(segment, folder)), mode="r") as container:
+            times += [float(packet.pts * packet.time_base) for packet in container.demux(audio=0) if packet.pts is not None]
+    given = [frame.dts / SECOND for frame in of_kind(rounded, Kind.AUDIO)]
+    length = 1024 / track(Kind.AUDIO).sample_rate
+    assert len(times) == len(given)
+    assert all(abs(later - earlier - length) < 0.0001 for earlier, later in pairwise(times))
+    assert all(abs((time - times[0]) - (other - given[0])) < 0.002 for time, other in zip(times, given, strict=True))
+
+
+def test_segments_of_sound_alone_tell_when_they_begin(world: World) -> None:
+    """The time in the tag of each .aac file is that of its first frame by the count of samples."""
+    create(world, "ts", "audioOnly=1")
+    stream = world.publish()
+    world.push(stream, [frame._replace(dts=whole(frame.dts), pts=whole(frame.pts)) for frame in seconds_of(source(), 0, 12)])
+    stream.end("over")
+    folder = world.folder / "out/g/cam"
+    times, frames, count = [], [], 0
+    for segment in media_playlist(folder / "playlist.m3u8").segments:
+        data = segment_data(segment, folder)
+        end_of_tag = data.index(TIMESTAMP_OWNER) + len(TIMESTAMP_OWNER) + 8
+        times.append(int.from_bytes(data[end_of_tag - 8 : end_of_tag], "big"))
+        frames.append(count)
+        count += len(units_of(data))
+    rate = track(Kind.AUDIO).sample_rate
+    assert all(abs(time - times[0] - number * 1024 * 90_000 / rate) <= 1 for time, number in zip(times, frames, strict=True))
+
+
+def whole(time: int) -> int:
+    """A time in whole milliseconds, as RTMP has it."""
+    return time // MILLISECOND * MILLISECOND
 
 
 def test_several_qualities(world: World) -> None:

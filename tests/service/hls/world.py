@@ -32,6 +32,7 @@ from ems.server import Server
 from ems.streams.inbound import InboundStream
 from ems.testing import testing_server
 from tests.clips import clip
+from tests.service.hls import playlist_rules
 from tests.service.jobs.fakes import result_of
 
 EPOCH = 1_700_000_000
@@ -132,6 +133,7 @@ class World:
 def media_playlist(path: Path) -> MediaPlaylist:
     """A playlist that has been found to be right: see `check_playlist`."""
     playlist = m3u8.read_media_playlist(path.read_bytes())
+    assert len(playlist_rules.read(path).entries) == len(playlist.segments)
     check_playlist(playlist, path.parent)
     return playlist
 

@@ -8,6 +8,8 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogEvent
 
 from ems.api.commands import load_commands
 from ems.api.reply import Reply
@@ -174,6 +176,17 @@ async def test_a_push_to_nobody_can_be_shut_down(near: Near) -> None:
     await near.tell("shutdownMetadata localStreamName=lobby")
     near.far = Far(near.reactor)
     assert not len(near.server.connections)
+
+
+def test_a_push_that_is_still_connecting_ends_for_good(log_events: list[LogEvent]) -> None:
+    """Shut down while the other host does not answer: it is not tried again later, and the log does not call it a failure."""
+    clock = MemoryReactorClock()
+    push = Push(clock, Target("lobby", "192.0.2.8", 8110), lambda: pytest.fail("nothing was connected"), None)
+    push.start()
+    push.stop()
+    assert clock.connectors[0].stoppedConnecting
+    assert clock.getDelayedCalls() == []
+    assert log_events == []
 
 
 @ensureDeferred

@@ -16,6 +16,7 @@ from ems.config.runtime import FOLDERS, packaged
 REPOSITORY = Path(__file__).parents[3]
 PROTOCOLS = (
     *("inboundRtmp", "inboundRtmps", "inboundRtmpt"),
+    *("inboundRtsp", "inboundLiveFlv", "inboundTcpTs", "inboundUdpTs"),
     *("inboundJsonMeta", "wsJsonMeta", "wssJsonMeta", "inboundWSFMP4", "inboundWSSFMP4"),
     *("inboundJsonCli", "inboundAsciiCli", "inboundHttpJsonCli"),
 )
@@ -54,6 +55,10 @@ def test_the_stock_configuration_opens_the_doors_of_this_version(tmp_path: Path)
     assert [(door.ip, door.port, door.protocol, door.use_length_padding) for door in application.acceptors] == [
         ("0.0.0.0", 1935, "inboundRtmp", False),
         ("0.0.0.0", 8080, "inboundRtmpt", False),
+        ("0.0.0.0", 5544, "inboundRtsp", False),
+        ("0.0.0.0", 6666, "inboundLiveFlv", False),
+        ("0.0.0.0", 9999, "inboundTcpTs", False),
+        ("0.0.0.0", 9999, "inboundUdpTs", False),
         ("0.0.0.0", 8110, "inboundJsonMeta", False),
         ("0.0.0.0", 8210, "wsJsonMeta", False),
         ("0.0.0.0", 8410, "inboundWSFMP4", False),

@@ -1,5 +1,6 @@
 """Where segments begin and end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -23,8 +24,8 @@ class Recorder:
     def segment_began(self, segment: Segment) -> None:
         assert not segment.frames
 
-    def segment_grew(self, segment: Segment, frame: Frame) -> None:
-        assert segment.frames[-1] is frame
+    def segment_grew(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        assert segment.frames[-1] is frames[-1]
 
     def segment_ended(self, segment: Segment) -> None:
         self.segments.append(segment)
@@ -39,7 +40,7 @@ def cut(rules: Rules, frames: list[Frame], tracks: tuple[Track, ...] = (VIDEO, A
     cutter = Cutter(rules, recorder)
     cutter.tracks_changed(tracks)
     for one in frames:
-        cutter.push(one)
+        cutter.push([one])
     cutter.finish()
     return recorder
 
@@ -99,11 +100,11 @@ def test_change_of_codec() -> None:
     cutter = Cutter(Rules(10 * SECOND), recorder)
     cutter.tracks_changed((VIDEO,))
     for one in video(0, 1500):
-        cutter.push(one)
+        cutter.push([one])
     changed = replace(NEW_VIDEO, width=100)
     cutter.tracks_changed((changed,))
     for one in video(1500, 5000):
-        cutter.push(one._replace(track=changed))
+        cutter.push([one._replace(track=changed)])
     cutter.finish()
     assert durations(recorder)[0] == 1500
     assert [segment.discontinuous for segment in recorder.segments] == [False, True]
@@ -117,10 +118,10 @@ def test_new_parameter_sets(exact: bool, segments: int) -> None:
     cutter = Cutter(Rules(10 * SECOND, exact=exact), recorder)
     cutter.tracks_changed((VIDEO,))
     for one in video(0, 2000):
-        cutter.push(one)
+        cutter.push([one])
     cutter.tracks_changed((NEW_VIDEO,))
     for one in video(2000, 4000):
-        cutter.push(one._replace(track=NEW_VIDEO))
+        cutter.push([one._replace(track=NEW_VIDEO)])
     cutter.finish()
     assert len(recorder.segments) == segments
 
@@ -132,7 +133,7 @@ def test_a_storm_of_changes_makes_few_files() -> None:
     for number in range(200):
         track = replace(VIDEO, width=number)
         cutter.tracks_changed((track,))
-        cutter.push(frame(track, 40 * number, key=True))
+        cutter.push([frame(track, 40 * number, key=True)])
     cutter.finish()
     assert len(recorder.segments) <= 1 and len(recorder.dropped) > 100
 
@@ -153,10 +154,10 @@ def test_every_frame_is_in_one_segment(gop: int, length: int, lead: int, on_key_
     cutter = Cutter(Rules(length * SECOND, on_key_frame=on_key_frame), recorder)
     cutter.tracks_changed((VIDEO, AUDIO))
     for one in arriving:
-        for ordered in interleaver.push(one):
-            cutter.push(ordered)
+        for ordered in interleaver.push([one]):
+            cutter.push([ordered])
     for ordered in interleaver.drain():
-        cutter.push(ordered)
+        cutter.push([ordered])
     cutter.finish()
     for track, expected in ((VIDEO, pictures), (AUDIO, sound)):
         assert [one for segment in recorder.segments for one in segment.frames if one.track is track] == expected
@@ -165,11 +166,26 @@ def test_every_frame_is_in_one_segment(gop: int, length: int, lead: int, on_key_
         assert all(one.dts < segment.end for one in segment.frames)
 
 
+@given(st.integers(1, 40), st.integers(1, 3), st.booleans(), st.sampled_from([0, 2 * SECOND]))
+def test_frames_together_are_cut_as_one_by_one(count: int, length: int, on_key_frame: bool, maximum: int) -> None:
+    """It makes no difference how many frames come at a time."""
+    frames = sorted(video(0, 9000, gop=1240) + [frame(AUDIO, ms) for ms in range(0, 9000, 21)], key=lambda one: one.dts)
+    rules = Rules(length * SECOND, on_key_frame=on_key_frame, maximum=maximum)
+    together = Recorder()
+    cutter = Cutter(rules, together)
+    cutter.tracks_changed((VIDEO, AUDIO))
+    for start in range(0, len(frames), count):
+        cutter.push(frames[start : start + count])
+    cutter.finish()
+    assert [one.frames for one in together.segments] == [one.frames for one in cut(rules, frames).segments]
+    assert durations(together) == durations(cut(rules, frames))
+
+
 def test_a_silent_track_is_not_waited_for() -> None:
     """A declared track that sends nothing does not hold the others back for ever, nor without bound."""
     interleaver = Interleaver()
     interleaver.tracks_changed((VIDEO, AUDIO))
-    given_out = [one for picture in video(0, 5000) for one in interleaver.push(picture)]
+    given_out = [one for picture in video(0, 5000) for one in interleaver.push([picture])]
     assert [one.dts for one in given_out] == [one.dts for one in video(0, 5000)]
 
 
@@ -177,6 +193,6 @@ def test_what_waits_is_bounded() -> None:
     """A clock that stands still cannot pile up frames."""
     interleaver = Interleaver()
     interleaver.tracks_changed((VIDEO, AUDIO))
-    [*interleaver.push(frame(AUDIO, 0))]
-    out = [one for _ in range(5000) for one in interleaver.push(frame(VIDEO, 10))]
+    [*interleaver.push([frame(AUDIO, 0)])]
+    out = [one for _ in range(5000) for one in interleaver.push([frame(VIDEO, 10)])]
     assert len(out) >= 5000 - Interleaver.MAX_HELD

@@ -67,13 +67,22 @@ def test_text_is_the_playlist(length: int, retention: int, breaks: list[bool]) -
     assert read_media_playlist(text.encode()) == window.playlist()
 
 
-def test_resume_and_begin_anew() -> None:
-    """A list of before goes on with its numbers; a new list forgets it, and removes its files in time."""
+def test_resume() -> None:
+    """A list of before goes on with its numbers, and its files go in time."""
     first = Window(SHAPE, length=5, retention=5)
     fill(first, 8)
     second = Window(SHAPE, length=5, retention=5)
     second.resume(first.playlist(ended=True))
     assert second.next_number == 9
-    second.retire()
-    assert second.next_number == 1 and second.listed == ()
     assert "s8.ts" in fill(second, 30)
+
+
+def test_files_that_somebody_removed() -> None:
+    """The list goes on behind the last segment that lacks a file; numbers and breaks count on."""
+    window = Window(SHAPE, length=9, retention=5)
+    fill(window, 9, breaks=(3, 7))
+    assert window.keep_only(f"s{number}.ts" for number in (1, 2, 3, 4, 6, 7, 8, 9)) == [f"s{number}.ts" for number in range(1, 6)]
+    playlist = window.playlist()
+    assert (playlist.media_sequence, playlist.discontinuity_sequence, len(playlist.segments)) == (6, 1, 4)
+    assert "".join(window.texts()) == playlist.text
+    assert window.keep_only(()) == ["s6.ts", "s7.ts", "s8.ts", "s9.ts"] and window.next_number == 10

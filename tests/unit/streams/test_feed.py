@@ -5,15 +5,18 @@ import re
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
-from ems.media.frame import SECOND
+from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind
 from ems.streams.feed import Cursor, Feed
+from ems.streams.outlet import FanOut
 from tests.unit.streams.frames import AUDIO, DATA, NEW_AUDIO, NEW_VIDEO, VIDEO, frame, group
 from tests.unit.streams.transports import PlainTransport, PushTransport, TextFeed, Viewer, feed_of
 
 HELLO = "{hello}"
 HEADERS = "[video 1,audio 1]"
+HEADERS_OF_SOUND = "[audio 1]"
 
 
 def names(start: int, pictures: int = 5) -> list[str]:
@@ -346,6 +349,42 @@ def _check(viewer: Viewer) -> None:
 def _ms(token: str) -> int:
     found = re.search(r"\d+", token) if token[0] == "<" else None
     return int(found.group()) if found else -40
+
+
+class PairFeed(TextFeed):
+    """Sound waits for a second piece of it."""
+
+    waiting: Frame | None = None
+
+    def packet(self, frame: Frame) -> bytes:
+        before, self.waiting = self.waiting, None
+        if before is None:
+            self.waiting = frame
+            return b""
+        self.count((before,))
+        return before.data + frame.data
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self.waiting is not None:
+            self.put(self.waiting.data, (self.waiting,))
+
+
+def test_frames_that_wait_for_others_are_counted_when_they_go_out() -> None:
+    """A format may put several frames into one packet: every one of them counts, once, and a late joiner can begin with it."""
+    clock = Clock()
+    fan_out = FanOut(clock)
+    feed = PairFeed(fan_out)
+    feed.tracks_changed((AUDIO,))
+    early = Viewer(feed, fan_out, PlainTransport())
+    push(feed, *(frame(AUDIO, at) for at in (0, 20, 40)))
+    clock.advance(0.1)
+    assert early.cursor.delivered.audio_packets == 2
+    feed.flush()
+    late = Viewer(feed, fan_out, PlainTransport())
+    clock.advance(0.1)
+    assert early.cursor.delivered.audio_packets == 3
+    assert late.tokens == [HELLO, HEADERS_OF_SOUND, "<audio 40>"]
 
 
 def test_kinds_of_tracks_are_what_the_tests_think() -> None:

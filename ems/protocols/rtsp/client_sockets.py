@@ -1,0 +1,120 @@
+"""The UDP sockets of one medium of a client: the even port for RTP, the odd one for RTCP (RFC 3550 §11)."""
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from ems.net.udp import Address, PortPairs, UdpSocket, bound_socket, peer_address
+from ems.protocols.rtsp.dial import ip_fields
+from ems.protocols.rtsp.transport import Pair
+
+if TYPE_CHECKING:
+    from ems.server import Server
+
+Tell = Callable[[bytes], None]
+"""Is given each datagram."""
+
+HOLE = bytes((0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+"""An RTP packet without media: sent to where packets are to come from, it opens the way through address translators."""
+
+
+class MediaSockets:
+    """Two bound sockets. What comes from other hosts than `sources` is dropped, unless that is empty; `strangers` counts it.
+
+    `peers` are where packets go to, RTP and RTCP, None while that is not known.
+    """
+
+    def __init__(self, server: "Server", pair: tuple[Any, Any], rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]) -> None:
+        self.sources: frozenset[str] = frozenset()
+        self.strangers = 0
+        self._counters = server.connections.counters
+        self._tell = (rtp, rtcp)
+        self._sockets = (UdpSocket(server.clock, pair[0], self._rtp), UdpSocket(server.clock, pair[1], self._rtcp))
+        self.peers: tuple[Address, Address] | None = None
+        ttl, tos = ip_fields(settings)
+        for one in self._sockets:
+            self._counters.opened("managedUdp")
+            if ttl is not None:
+                one.set_ttl(ttl)
+            if tos is not None:
+                one.set_tos(tos)
+
+    @classmethod
+    def unicast(
+        cls, server: "Server", ports: PortPairs, host: str, rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]
+    ) -> "MediaSockets":
+        """Free ports at an address of ours. Raises `CommandError` when there are none."""
+        return cls(server, ports.bind(host), rtp, rtcp, settings)
+
+    @classmethod
+    def at(cls, server: "Server", host: str, ports: Pair, rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]) -> "MediaSockets":
+        """These ports of an address of ours, or of a multicast group, which is joined; then the setting ``ssmIp`` is the only
+        sender that counts.
+
+        Raises `CommandError` or `OSError` when it cannot be.
+        """
+        first = bound_socket(host, ports[0])
+        try:
+            second = bound_socket(host, ports[1])
+        except OSError:
+            first.close()
+            raise
+        made = cls(server, (first, second), rtp, rtcp, settings)
+        if ip_address(host.partition("%")[0]).is_multicast:
+            made._join(host, str(settings.get("ssmIp", "")))
+        return made
+
+    @property
+    def ports(self) -> Pair:
+        """Our ports."""
+        return self._sockets[0].address[1], self._sockets[1].address[1]
+
+    @property
+    def both(self) -> tuple[UdpSocket, UdpSocket]:
+        """The sockets themselves."""
+        return self._sockets
+
+    def send_to(self, host: str, ports: Pair) -> None:
+        """What is sent goes there. Raises `OSError` when the address makes no sense."""
+        first, second = (peer_address(self._sockets[0].family, host, port) for port in ports)
+        self.peers = first, second
+
+    def open_way(self) -> None:
+        """Have address translators between us and the other side let its packets through."""
+        if self.peers is not None:
+            self._sockets[0].send(HOLE, self.peers[0])
+
+    def send_control(self, packet: bytes) -> None:
+        """Send RTCP, if it is known where to."""
+        if self.peers is not None:
+            self._sockets[1].send(packet, self.peers[1])
+
+    def close(self) -> None:
+        """Be gone."""
+        for one in self._sockets:
+            if one.fileno() >= 0:
+                one.close()
+                self._counters.closed("managedUdp", one.bytes_received, one.bytes_sent)
+
+    def _join(self, group: str, source: str) -> None:
+        try:
+            for one in self._sockets:
+                one.join(group, source=source)
+        except BaseException:
+            self.close()
+            raise
+        if source:
+            self.sources = frozenset((source,))
+
+    def _rtp(self, data: bytes, address: Address) -> None:
+        if self._known(address):
+            self._tell[0](data)
+
+    def _rtcp(self, data: bytes, address: Address) -> None:
+        if self._known(address):
+            self._tell[1](data)
+
+    def _known(self, address: Address) -> bool:
+        known = not self.sources or address[0].partition("%")[0] in self.sources
+        self.strangers += not known
+        return known

@@ -1,0 +1,118 @@
+"""Streams that come in over bad networks: what the server hands on is whole, and what was lost is told."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import clips
+from tests.interop.broadcast import subfolder
+from tests.interop.clients import play_with_ffmpeg
+from tests.interop.lossy_relay import LossyRelay
+from tests.interop.lossy_rtsp import LossyRtsp
+from tests.interop.packets import decoder_complaints, read_packets
+from tests.interop.transport import send_with_ffmpeg
+from tests.processes import Children, free_port
+from tests.server import EmsServer
+
+SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "10"))
+LOSSES = (0.01, 0.05)
+DUPLICATES = 0.02
+JITTER = 0.04
+"""Seconds by which a datagram is late at most; by chance, so that they overtake each other."""
+
+KIND = "h264_aac"
+
+
+@dataclass
+class Outcome:
+    """What a player of a stream received over RTMP, what the server says of the stream, and how many datagrams were lost."""
+
+    recording: Path
+    information: dict[str, Any]
+    lost: int
+
+
+class Networks:
+    """One server, to which a clip comes by RTSP and as a transport stream, over all the bad networks at once."""
+
+    def __init__(self, children: Children, folder: Path, networks: contextlib.ExitStack) -> None:
+        self._children, self._folder, self._networks = children, folder, networks
+        self._clip = clips.clip(KIND)
+        self._server = EmsServer(
+            children, subfolder(folder, "server"), doors=("inboundRtmp", "inboundHttpJsonCli", "inboundRtsp")
+        )
+        self._lossy: dict[str, list[LossyRelay]] = {}
+
+    def run(self) -> dict[tuple[str, float], Outcome]:
+        """What became of each stream, by protocol and loss."""
+        for loss in LOSSES:
+            self._publish_rtsp(loss)
+            self._send_ts(loss)
+        playing = {}
+        for name in self._lossy:
+            self._server.wait_for_stream(name)
+            playing[name] = play_with_ffmpeg(self._children, self._server.rtmp(name), subfolder(self._folder, name), SECONDS)
+        found = {}
+        for name, finish in playing.items():
+            recording = finish().recording
+            assert recording is not None
+            protocol, _, loss_text = name.partition("-")
+            information = self._server.api("getStreamInfo", localStreamName=name)
+            found[protocol, float(loss_text)] = Outcome(recording, information, sum(relay.lost for relay in self._lossy[name]))
+        self._server.stop()
+        return found
+
+    def _publish_rtsp(self, loss: float) -> None:
+        network = LossyRtsp(self._server.ports["inboundRtsp"], loss=loss, duplicates=DUPLICATES, jitter=JITTER)
+        self._networks.enter_context(network)
+        self._lossy[f"rtsp-{loss}"] = network.media
+        url = f"rtsp://127.0.0.1:{network.port}/rtsp-{loss}"
+        send_with_ffmpeg(self._children, self._clip, url, "-rtsp_transport", "udp", form="rtsp")
+
+    def _send_ts(self, loss: float) -> None:
+        port = free_port(socket.SOCK_DGRAM)
+        self._server.api("pullStream", uri=f"dmpegtsudp://127.0.0.1:{port}", localStreamName=f"ts-{loss}")
+        network = self._networks.enter_context(LossyRelay(port, loss=loss, duplicates=DUPLICATES, jitter=JITTER))
+        self._lossy[f"ts-{loss}"] = [network]
+        send_with_ffmpeg(self._children, self._clip, f"udp://127.0.0.1:{network.port}?pkt_size=1316")
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, float], Outcome]]:
+    """What became of all streams."""
+    folder = tmp_path_factory.mktemp("lossy")
+    children = Children(folder)
+    try:
+        with contextlib.ExitStack() as networks:
+            yield Networks(children, folder, networks).run()
+    finally:
+        children.stop_all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("protocol", ["rtsp", "ts"])
+def test_nothing_damaged_is_handed_on(outcomes: dict[tuple[str, float], Outcome], protocol: str, loss: float) -> None:
+    """Datagrams are lost, come twice, late and in another order: what a player gets over RTMP decodes without an error."""
+    recording = outcomes[protocol, loss].recording
+    received, sent = read_packets(recording), read_packets(clips.clip(KIND))
+    assert received["video"] and received["audio"]
+    assert {packet.md5 for packet in received["video"]} <= {packet.md5 for packet in sent["video"]}
+    assert not decoder_complaints(recording)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("protocol", ["rtsp", "ts"])
+def test_losses_are_told(outcomes: dict[tuple[str, float], Outcome], protocol: str, loss: float) -> None:
+    """getStreamInfo says how much was lost on the way."""
+    outcome = outcomes[protocol, loss]
+    assert outcome.lost
+    if protocol == "rtsp":
+        assert outcome.lost / 2 <= int(outcome.information["lostPackets"]) <= outcome.lost
+    else:
+        assert outcome.information["transportStream"]["continuityErrors"] >= outcome.lost / 2
