@@ -31,9 +31,9 @@ unit: .venv/.test-installed
 service: .venv/.test-installed
 	$(BIN)/pytest tests/service -n $(JOBS)
 
-# One at a time: each of these runs a server and two media programs against the clock.
+# Each of these runs a server and some media programs in real time, which leaves the processor idle most of the while.
 interop: .venv/.test-installed
-	$(BIN)/pytest tests/interop
+	$(BIN)/pytest tests/interop -n 3 --dist loadfile
 
 # The pages in Chromium. Screenshots are kept in .cache/browser.
 browser: .venv/.test-installed players

@@ -8,7 +8,7 @@ A cut comes when the segment is `Rules.length` long, at the next key frame, or a
 Three things cut out of turn: `Rules.maximum`, a change of the tracks, and a jump of the clock. After the last two the next
 segment is *discontinuous*: players have to begin anew there.
 
-A track that appears joins the open segment, which has none of its frames so far. A leading track that changes its codec, its
+A track that appears joins the segment that is open when its first frame comes. A leading track that changes its codec, its
 picture size or its sample rate begins with a new segment at its next key frame; what comes of it before is left out, as are the
 frames before the first key frame of all, but for the `PREROLL`. When another track changes so, its next frame begins a new
 segment, in the middle of a group of pictures: nothing is lost, unless the open segment has only just begun (`SHORTEST`).
@@ -121,6 +121,7 @@ class Cutter:
         self._overdue = False
         self._excluded: frozenset[int] = frozenset()
         self._urgent: frozenset[int] = frozenset()
+        self._joining: frozenset[int] = frozenset()
         self._early: list[Frame] = []
         self._newest: int | None = None
         self._newest_of_lead = 0
@@ -128,8 +129,9 @@ class Cutter:
 
     def tracks_changed(self, tracks: tuple[Track, ...]) -> None:
         """These are the tracks from now on."""
-        old, self._tracks = {track.id: track for track in self._tracks}, tracks
+        old, self._tracks = {track.id: track for track in self._tracks if track.id not in self._joining}, tracks
         self._lead = lead_track(tracks)
+        self._joining = frozenset()
         segment = self._segment
         if segment is None:
             return
@@ -143,9 +145,9 @@ class Cutter:
             if self._lead is None or self._lead.id in self._excluded:
                 self._urgent = frozenset()
             return
-        segment.tracks = tracks
-        # Players learn the tracks where they begin anew.
-        segment.discontinuous = segment.discontinuous or bool(grown)
+        # A segment that declares a track and has nothing of it would have players wait for it.
+        self._joining = frozenset(grown)
+        segment.tracks = self._present()
 
     def push(self, frames: Sequence[Frame]) -> None:
         """The next frames."""
@@ -206,7 +208,7 @@ class Cutter:
         self._discontinuous = True
 
     def _begin(self, frame: Frame) -> Segment:
-        segment = self._segment = Segment(self._tracks, frame.dts, self._discontinuous)
+        segment = self._segment = Segment(self._present(), frame.dts, self._discontinuous)
         self._discontinuous = self._overdue = False
         self._excluded = self._urgent = frozenset()
         self._listener.segment_began(segment)
@@ -215,7 +217,21 @@ class Cutter:
             self._add(segment, early)
         return segment
 
+    def _present(self) -> tuple[Track, ...]:
+        """The tracks but for those that are still to join."""
+        return tuple([track for track in self._tracks if track.id not in self._joining]) if self._joining else self._tracks
+
+    def _join(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        """Let the tracks of these frames join the segment. Players learn the tracks where they begin anew."""
+        waiting = self._joining.difference([frame.track.id for frame in frames])
+        if waiting != self._joining:
+            self._joining = waiting
+            segment.tracks = self._present()
+            segment.discontinuous = True
+
     def _add(self, segment: Segment, frames: Sequence[Frame]) -> None:
+        if self._joining:
+            self._join(segment, frames)
         segment.frames += frames
         segment.size += sum([len(frame.data) for frame in frames])
         self._listener.segment_grew(segment, frames)

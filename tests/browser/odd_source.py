@@ -45,7 +45,10 @@ def late_sound() -> Iterator[Stamped]:
 def new_size() -> Iterator[Stamped]:
     """Pictures of 640x360, then of 1280x720; the sound runs through."""
     before = (frame for frame in _of(_usual(), Kind.VIDEO) if frame.dts < CHANGE * SECOND)
-    after = (frame._replace(dts=frame.dts + CHANGE * SECOND, pts=frame.pts + CHANGE * SECOND) for frame in _of(obtain_clip(CACHE / "demo.mp4"), Kind.VIDEO))
+    after = (
+        frame._replace(dts=frame.dts + CHANGE * SECOND, pts=frame.pts + CHANGE * SECOND)
+        for frame in _of(obtain_clip(CACHE / "demo.mp4"), Kind.VIDEO)
+    )
     pictures = (frame for part in (before, after) for frame in part)
     yield from _as_they_are(heapq.merge(pictures, _of(_usual(), Kind.AUDIO), key=lambda frame: frame.dts))
 

@@ -15,7 +15,7 @@ LONGEST_LOW_LATENCY = 2500
 """Milliseconds from the making of a picture to its showing, with low-latency HLS."""
 
 PLAY = """async ([playlist, native]) => {
-    document.body.replaceChildren(Object.assign(document.createElement("video"), {muted: true}));
+    document.body.prepend(Object.assign(document.createElement("video"), {muted: true}));
     const { HlsPlayer } = await import("/js/hls-player.js");
     window.said = [];
     const player = new HlsPlayer(document.querySelector("video"), playlist, {
@@ -29,7 +29,7 @@ PLAY = """async ([playlist, native]) => {
 
 
 def play(page: Page, site: Site, playlist: str, native: bool = False) -> None:
-    """Play a playlist with the pages' HLS player in a page that has nothing else."""
+    """Play a playlist with the pages' HLS player in a page that has no player of its own."""
     page.goto(f"{site.address}favicon.svg")
     page.goto(f"{site.address}demo/jsonMetaTest.html", wait_until="domcontentloaded")
     page.wait_for_url("**/evowsmeta.html")

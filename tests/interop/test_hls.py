@@ -90,7 +90,7 @@ def play_with_gstreamer(children: Children, url: str) -> None:
     """AssertionError when GStreamer does not bring pictures and sound."""
     pipeline = (
         f"souphttpsrc location={url} ! hlsdemux ! decodebin name=d "
-        "d. ! video/x-raw ! fakesink num-buffers=100 sync=false d. ! audio/x-raw ! fakesink sync=false"
+        "d. ! video/x-raw ! fakesink num-buffers=100 sync=false d. ! audio/x-raw ! fakesink num-buffers=100 sync=false"
     )
     child = children.start("gst-launch-1.0", "-q", *pipeline.split())
     assert child.wait(40) == 0, child.output

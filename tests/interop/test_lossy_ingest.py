@@ -26,7 +26,12 @@ DUPLICATES = 0.02
 JITTER = 0.04
 """Seconds by which a datagram is late at most; by chance, so that they overtake each other."""
 
+OVERTAKING = 0.01
+"""The share of a transport stream's datagrams that overtake others: nothing in it tells a receiver their order."""
+
 KIND = "h264_aac"
+PROTOCOLS = ("rtsp", "ts", "rtpts")
+DOORS = ("inboundRtmp", "inboundHttpJsonCli", "inboundRtsp")
 
 
 @dataclass
@@ -39,7 +44,7 @@ class Outcome:
 
 
 class Networks:
-    """One server, to which a clip comes by RTSP and as a transport stream, over all the bad networks at once."""
+    """One server, to which a clip comes by all protocols, over all the bad networks at once."""
 
     def __init__(self, children: Children, folder: Path, networks: contextlib.ExitStack) -> None:
         self._children, self._folder, self._networks = children, folder, networks
@@ -53,7 +58,8 @@ class Networks:
         """What became of each stream, by protocol and loss."""
         for loss in LOSSES:
             self._publish_rtsp(loss)
-            self._send_ts(loss)
+            self._send_ts("ts", loss, free=OVERTAKING)
+            self._send_ts("rtpts", loss, free=1.0)
         playing = {}
         for name in self._lossy:
             self._server.wait_for_stream(name)
@@ -75,12 +81,14 @@ class Networks:
         url = f"rtsp://127.0.0.1:{network.port}/rtsp-{loss}"
         send_with_ffmpeg(self._children, self._clip, url, "-rtsp_transport", "udp", form="rtsp")
 
-    def _send_ts(self, loss: float) -> None:
-        port = free_port(socket.SOCK_DGRAM)
-        self._server.api("pullStream", uri=f"dmpegtsudp://127.0.0.1:{port}", localStreamName=f"ts-{loss}")
-        network = self._networks.enter_context(LossyRelay(port, loss=loss, duplicates=DUPLICATES, jitter=JITTER))
-        self._lossy[f"ts-{loss}"] = [network]
-        send_with_ffmpeg(self._children, self._clip, f"udp://127.0.0.1:{network.port}?pkt_size=1316")
+    def _send_ts(self, protocol: str, loss: float, free: float) -> None:
+        """MPEG-TS bare in datagrams (``ts``), or in RTP (``rtpts``), whose numbers tell the order."""
+        name, port = f"{protocol}-{loss}", free_port(socket.SOCK_DGRAM)
+        self._server.api("pullStream", uri=f"dmpegtsudp://127.0.0.1:{port}", localStreamName=name)
+        network = self._networks.enter_context(LossyRelay(port, loss=loss, duplicates=DUPLICATES, jitter=JITTER, free=free))
+        self._lossy[name] = [network]
+        scheme, form, size = ("udp", "mpegts", 1316) if protocol == "ts" else ("rtp", "rtp_mpegts", 1328)
+        send_with_ffmpeg(self._children, self._clip, f"{scheme}://127.0.0.1:{network.port}?pkt_size={size}", form=form)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +104,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[st
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("protocol", ["rtsp", "ts"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_nothing_damaged_is_handed_on(outcomes: dict[tuple[str, float], Outcome], protocol: str, loss: float) -> None:
     """Datagrams are lost, come twice, late and in another order: what a player gets over RTMP decodes without an error."""
     recording = outcomes[protocol, loss].recording
@@ -107,7 +115,7 @@ def test_nothing_damaged_is_handed_on(outcomes: dict[tuple[str, float], Outcome]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("protocol", ["rtsp", "ts"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_losses_are_told(outcomes: dict[tuple[str, float], Outcome], protocol: str, loss: float) -> None:
     """getStreamInfo says how much was lost on the way."""
     outcome = outcomes[protocol, loss]

@@ -68,7 +68,8 @@ def source_parameters(*, keep_alive: bool, force_tcp: bool) -> tuple[Parameter, 
         *socket_parameters(),
         integer(
             "rtcpDetectionInterval",
-            "Seconds to wait for RTCP sender reports before a source counts as one without; 0 does not wait.",
+            "Seconds to wait for RTCP sender reports before a source counts as one without; 0 does not wait. A pull without it "
+            "waits as long as config.lua says.",
             default=10,
             minimum=0,
             maximum=60,
@@ -144,6 +145,8 @@ async def pull_stream(server: "Server", arguments: Arguments) -> Json:
     if names_stream(uri.path, name) and leads_back(server, uri, addresses):
         raise CommandError(f"Unable to pull requested stream: {name} at {uri.without_credentials} is the very same stream")
     settings = _settings(server, arguments, PULL) | {"uri": uri.text, "localStreamName": name, "httpProxy": proxy}
+    if "rtcpDetectionInterval" not in arguments.given:
+        settings["rtcpDetectionInterval"] = server.config.application.rtcp_detection_interval
     job = await server.jobs.pull(settings | _extras(arguments) | arguments.user_variables)
     return {**job.configuration, "uri": uri.as_dict(addresses[0] if addresses else "")}
 

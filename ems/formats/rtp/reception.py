@@ -5,9 +5,9 @@
     rtp()  ─► ReorderBuffer ─► Depacketiser ─► Synchroniser ─► DecodeOrder ─► Timeline ─► frames
     rtcp() ─► sender reports ──────────────────────┘
 
-Access units that come while sender reports are still waited for are held back from the newest key frame on, so that a stream
-begins with a whole picture as soon as it may begin. Receivers own their sockets and clocks, tell the time of arrival, and send
-what `receiver_report` gives.
+What comes while sender reports are still waited for is dropped, but for the last moment from a key frame on: reports follow the
+first key frame closely in most sources, and a stream should not have to wait for the second one. Receivers own their sockets
+and clocks, tell the time of arrival, and send what `receiver_report` gives.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +27,8 @@ MAX_HELD = 16 * 1024 * 1024
 MAX_HELD_UNITS = 2500
 """What is held back while reports are waited for: as much as a stream keeps of its newest group of pictures."""
 
+MAX_HELD_AGE = SECOND
+"""Nothing older is passed on when the reports are there: viewers who wait already get no burst of old frames."""
 
 SOURCE_TIMEOUT = SECOND
 """Silence, in nanoseconds, after which another source may take a medium over: an encoder that begins anew has another SSRC."""
@@ -57,6 +59,11 @@ class MediumReception:
     def ssrc(self) -> int | None:
         """The source, None while nothing has come."""
         return self.statistics.ssrc
+
+    @property
+    def lost(self) -> int:
+        """Packets that did not come in time. RFC 3550's number, which the source is told, has those that came twice taken off."""
+        return self.buffer.lost if self.buffer is not None else max(self.statistics.lost, 0)
 
     def packets(self, data: bytes, arrival: int) -> list[RtpPacket]:
         """The packets that can be read now that this one has come. Malformed and foreign ones are counted and left out."""
@@ -113,6 +120,11 @@ class Reception:
         return self.synchroniser.mode
 
     @property
+    def held_back(self) -> int:
+        """Access units, the dropped ones among them, that have come while reports were waited for."""
+        return self.synchroniser.held_back
+
+    @property
     def ended(self) -> bool:
         """True when all media have said goodbye."""
         return all(medium.ended for medium in self.medias)
@@ -135,6 +147,7 @@ class Reception:
         Raises `MalformedData` for what is no RTCP.
         """
         medium = self.medias[index]
+        self._drop_old(arrival)
         for packet in rtcp.parse(data):
             match packet:
                 case rtcp.SenderReport():
@@ -153,6 +166,7 @@ class Reception:
     def _frames(self, index: int, packets: Iterable[RtpPacket], arrival: int) -> list[Frame]:
         medium = self.medias[index]
         found: list[Frame] = []
+        self._drop_old(arrival)
         for packet in packets:
             if packet.ssrc != medium.read_ssrc:
                 if medium.read_ssrc is not None:
@@ -171,15 +185,23 @@ class Reception:
         return [*self._released(), self._frame(index, unit, time, arrival)]
 
     def _hold(self, index: int, unit: AccessUnit, arrival: int) -> None:
-        """Keep a unit until the media are synchronised: those since the newest key frame."""
+        """Keep a unit for a moment, in which the media may become synchronised: those since the newest key frame."""
         if unit.track.kind is Kind.VIDEO and unit.keyframe:
             self._held, self._held_bytes = [], 0
         self._held.append((index, unit, arrival))
         self._held_bytes += len(unit.data)
         if self._held_bytes > MAX_HELD or len(self._held) > MAX_HELD_UNITS:
-            self._held, self._held_bytes = [], 0
-            for medium in self.medias:
-                medium.depacketiser.await_keyframe()
+            self._drop_held()
+
+    def _drop_old(self, now: int) -> None:
+        """Drop what is held back once its beginning, the key frame of the others, is too old."""
+        if self._held and now - self._held[0][2] > MAX_HELD_AGE:
+            self._drop_held()
+
+    def _drop_held(self) -> None:
+        self._held, self._held_bytes = [], 0
+        for medium in self.medias:
+            medium.depacketiser.await_keyframe()
 
     def _released(self) -> list[Frame]:
         """The frames of what has been held back, once the media are synchronised."""

@@ -12,6 +12,7 @@ that is a private name, and the stream gets the public one.
 import secrets
 import string
 from abc import abstractmethod
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
@@ -21,8 +22,8 @@ from zope.interface import implementer
 from ems.errors import CommandError, RemoteProtocolError
 from ems.interfaces import IAcceptorProtocol
 from ems.net.connection import Connection
+from ems.protocols.mpegts.datagrams import DatagramReader
 from ems.protocols.mpegts.publish import Parsed, Untouched
-from ems.protocols.mpegts.wire import without_rtp
 
 if TYPE_CHECKING:
     from ems.config import AcceptorConfig
@@ -42,7 +43,7 @@ class TsConnection(Connection):
         super().__init__(server.connections)
         self.server = server
         self.tags = tags
-        self._datagrams = tags[0] == "UDP"
+        self._datagrams = DatagramReader() if tags[0] == "UDP" else None
         self._publication = (Untouched if untouched else Parsed)(self._register)
         self._closing = False
         self._age = 0
@@ -59,13 +60,12 @@ class TsConnection(Connection):
         if self._closing:
             return
         self.bytes_received += len(data)
-        try:
-            self._publication.receive(without_rtp(data) if self._datagrams else data)
-        except (RemoteProtocolError, CommandError) as error:
-            self.close(str(error))
+        self._read(self._datagrams.receive(data, monotonic_ns()) if self._datagrams is not None else data)
 
     def tick(self, now: float) -> None:
         self._age += 1
+        if self._datagrams is not None and not self._closing:
+            self._read(self._datagrams.expire(monotonic_ns()))
         self._publication.tell()
         if self._publication.stream is None and self._age >= self.START_SECONDS and not self._closing:
             self.close(f"{self._publication.lacking()} within {self.START_SECONDS} s")
@@ -80,6 +80,12 @@ class TsConnection(Connection):
         if not self._closing:
             self._closing = True
             self._end(f"the connection is lost: {reason}")
+
+    def _read(self, packets: bytes) -> None:
+        try:
+            self._publication.receive(packets)
+        except (RemoteProtocolError, CommandError) as error:
+            self.close(str(error))
 
     def _register(self, type_tag: str) -> "InboundStream":
         stream = self.make_stream(type_tag)

@@ -2,18 +2,12 @@
 
 `PacketReader` finds the packets in bytes that are cut anywhere, brings those of 192, 204 and 208 bytes to the usual 188, and
 counts what is missing by the continuity counters (ISO/IEC 13818-1 §2.4.3.3). It looks at three bytes of each packet, those of all
-packets in strided slices. `without_rtp` takes the RTP header off datagrams that have one (RFC 2250).
+packets in strided slices.
 """
 
-from ems.formats.mpegts.packets import ADAPTATION, DISCONTINUITY, PACKET_SIZE, PAYLOAD, SYNC_BYTE, Pid
+from ems.formats.mpegts.packets import ADAPTATION, DISCONTINUITY, PACKET_SIZE, PAYLOAD, Pid
 from ems.formats.mpegts.sync import PacketRun, PacketSync
 
-RTP_HEADER_SIZE = 12
-RTP_MP2T = 33
-"""The payload type of transport streams (RFC 3551 table 5)."""
-
-_RTP_VERSION = 0x80
-_EXTENSION = 0x10
 _LAST_COUNTER = 15
 _ABSENT = -1
 
@@ -73,19 +67,3 @@ class PacketReader:
             self.duplicates += 1
         elif not (head[3] & ADAPTATION and head[4] and head[5] & DISCONTINUITY):
             self.continuity_errors += 1
-
-
-def without_rtp(datagram: bytes) -> bytes:
-    """The transport packets in a datagram, whether or not there is an RTP header before them (RFC 3550 §5.1)."""
-    if datagram[:1] == _SYNC or len(datagram) <= RTP_HEADER_SIZE:
-        return datagram
-    first = datagram[0]
-    if first & 0xC0 != _RTP_VERSION or datagram[1] & 0x7F != RTP_MP2T:
-        return datagram
-    start = RTP_HEADER_SIZE + 4 * (first & 15)
-    if first & _EXTENSION:
-        start += 4 + 4 * int.from_bytes(datagram[start + 2 : start + 4], "big")
-    return datagram[start:]
-
-
-_SYNC = bytes((SYNC_BYTE,))

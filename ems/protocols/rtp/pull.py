@@ -79,7 +79,7 @@ class RtpSource(Connection):
         if stream is not None and self._track is not None:
             counters = stream.statistics.video if self._track.kind is Kind.VIDEO else stream.statistics.audio
             counters.dropped_packets = medium.depacketiser.dropped
-            stream.details = {**stream.details, "lostPackets": str(max(medium.statistics.lost, 0))}
+            stream.details = {**stream.details, "lostPackets": str(medium.lost)}
 
     def close(self, reason: str) -> None:
         self._why = self._why or reason

@@ -12,7 +12,7 @@ def count_losses(stream: InboundStream, reception: Reception | TsReception) -> N
         lost = reception.lost
         stream.statistics.video.dropped_packets = reception.dropped
     else:
-        lost = sum(max(medium.statistics.lost, 0) for medium in reception.medias)
+        lost = sum(medium.lost for medium in reception.medias)
         for medium in reception.medias:
             track = medium.depacketiser.track
             if track is not None:

@@ -47,6 +47,7 @@ class RecordSession(Session):
         self._tracks: tuple[Track, ...] = ()
         self._ssrc = secrets.randbits(32)
         self._report_in = REPORT_SECONDS
+        self._held_back = 0
 
     @property
     def streams(self) -> list[Any]:
@@ -99,6 +100,7 @@ class RecordSession(Session):
         if self.stream is not None:
             self.stream.details = {**self.stream.details, "synchronisation": reader.mode.value}
             count_losses(self.stream, reader)
+            self._count_held_back(self.stream, reader)
         self._report_in -= 1
         if self._report_in <= 0:
             self._report_in = REPORT_SECONDS
@@ -119,6 +121,12 @@ class RecordSession(Session):
         except MalformedData:
             # What is no transport stream brings no frames; if nothing else comes, the stream's time-out ends it.
             return
+
+    def _count_held_back(self, stream: InboundStream, reader: Reception | TsReception) -> None:
+        """What comes while reports are waited for is a sign of life: the stream's time-out may be shorter than the wait."""
+        if isinstance(reader, Reception) and reader.held_back != self._held_back:
+            stream.frame_count += reader.held_back - self._held_back
+            self._held_back = reader.held_back
 
     def _push(self, frames: list[Frame]) -> None:
         stream, reader = self.stream, self._reader

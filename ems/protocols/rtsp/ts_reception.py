@@ -41,8 +41,8 @@ class TsReception:
 
     @property
     def lost(self) -> int:
-        """RTP packets that have not arrived."""
-        return max(self._statistics.lost, 0)
+        """RTP packets that did not come in time."""
+        return self._buffer.lost if self._buffer is not None else max(self._statistics.lost, 0)
 
     @property
     def dropped(self) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,16 @@ async def test_a_pull_is_answered_with_its_configuration(bench: Bench, plugin: F
     expected = PULL | {"uri": CAMERA, "emulateUserAgent": bench.server.version.user_agent}
     assert reply["data"] == expected
     assert plugin.pulls[0].settings["uri"] == "rtsp://192.0.2.40/cam/7"
+
+
+@ensureDeferred
+async def test_how_long_reports_are_waited_for(bench: Bench, plugin: FakePlugin, tell: Ask) -> None:
+    """config.lua says how long RTCP of a source is waited for, unless the command does."""
+    application = replace(bench.server.config.application, rtcp_detection_interval=5)
+    bench.server.config = replace(bench.server.config, application=application)
+    await tell("pullStream uri=rtsp://192.0.2.40/a localStreamName=a")
+    await tell("pullStream uri=rtsp://192.0.2.40/b localStreamName=b rtcpDetectionInterval=20")
+    assert [pull.settings["rtcpDetectionInterval"] for pull in plugin.pulls] == [5, 20]
 
 
 @ensureDeferred

@@ -11,6 +11,7 @@ import pytest
 from ems.config import Application
 from ems.errors import CommandError
 from ems.media.frame import SECOND, Frame
+from ems.media.track import Kind
 from tests.service.hls.world import (
     EPOCH,
     World,
@@ -23,6 +24,23 @@ from tests.service.hls.world import (
 )
 
 BASE = "localStreamNames=cam targetFolder=out groupName=show chunkLength=1"
+
+FILLER = b"\x0c" + b"\xff" * 250_000
+"""A NAL unit of filler data (H.264 §7.3.2.7), which makes a picture large."""
+
+OUT_OF_RANGE = (
+    "playlistLength=4",
+    "playlistLength=1000000",
+    "chunkLength=3601",
+    "maxChunkLength=3601",
+    "AESKeyCount=0",
+    "AESKeyCount=21",
+    "fileLength=3601 useByteRange=1",
+    "offsetTime=-3601",
+    "offsetTime=3601",
+    "startOffset=3601",
+    "drmType=rot13",
+)
 
 
 def long_source(seconds: int, repeats: int) -> Iterator[Frame]:
@@ -97,6 +115,7 @@ def test_group_and_names(world: World) -> None:
         ("localStreamNames=hi targetFolder=o drmType=verimatrix", "drm"),
         ("localStreamNames=hi targetFolder=o chunkLength=0", "Syntax error. Parameter chunkLength is invalid. Range: 1 - 3600"),
         ("localStreamNames=hi targetFolder=/proc/nowhere", "targetFolder cannot be used"),
+        *((f"localStreamNames=hi targetFolder=o {bad}", bad.partition("=")[0]) for bad in OUT_OF_RANGE),
     ],
 )
 def test_what_cannot_be_is_told(world: World, parameters: str, description: str) -> None:
@@ -126,6 +145,48 @@ def test_seeds_target_folder(world: World) -> None:
     """targetFolder=../evo-webroot means the web root when there is no such folder."""
     world.create("localStreamNames=cam targetFolder=../evo-webroot groupName=hls")
     assert (world.folder / "webroot/hls/cam").is_dir()
+
+
+def test_what_is_written_by_default(world: World) -> None:
+    """With nothing but a stream and a folder: segments of 10 s in a list that grows, in a group of the stream's name."""
+    world.create("localStreamNames=cam targetFolder=out")
+    world.push(world.publish(), seconds_of(source(), 0, 25))
+    playlist = media_playlist(world.folder / "out/cam/cam/playlist.m3u8")
+    assert [segment.duration for segment in playlist.segments] == [10_000, 10_000]
+    assert playlist.playlist_type == "EVENT" and all(segment.uri.startswith("segment_") for segment in playlist.segments)
+    assert not any(segment.key or segment.byte_range for segment in playlist.segments)
+    assert (world.folder / "out/cam/playlist.m3u8").exists()
+
+
+def test_a_rolling_list_has_ten_segments_by_default(world: World) -> None:
+    """playlistType=rolling lists the newest ten."""
+    folder = written(world, "playlistType=rolling", 15, end=False)
+    playlist = media_playlist(folder / "playlist.m3u8")
+    assert (playlist.media_sequence, len(playlist.segments)) == (5, 10)
+
+
+@pytest.mark.parametrize("version", [2, 3, 4, 6, 7])
+def test_the_version_of_the_configuration_is_kept_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """hlsVersion is what both playlists declare; below 3 durations are whole seconds, as old players want them."""
+    folder = written(World(tmp_path, monkeypatch, Application(name="ems", hls_version=version)), "", end=False)
+    media_playlist(folder / "playlist.m3u8")
+    text = (folder / "playlist.m3u8").read_text()
+    assert text.startswith(f"#EXTM3U\n#EXT-X-VERSION:{version}\n")
+    assert bool(re.search(r"#EXTINF:\d+\.\d{3},", text)) is (version >= 3)
+    assert f"#EXT-X-VERSION:{version}\n" in (folder.parent / "playlist.m3u8").read_text()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "method"), [("drmType=ems", "AES-128"), ("encryptStream=1", "AES-128"), ("drmType=SAMPLE-AES", "SAMPLE-AES")]
+)
+def test_encryption(world: World, parameters: str, method: str) -> None:
+    """drmType encrypts, encryptStream is the old word for it; each AESKeyCount segments there is a new key file of 16 bytes."""
+    folder = written(world, f"{parameters} AESKeyCount=2", 6)
+    keys = [segment.key for segment in media_playlist(folder / "playlist.m3u8").segments]
+    assert [key.method for key in keys if key] == [method] * 6
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 2, 4, 4]
+    assert {key.uri for key in keys if key} == {*files(folder, "*.key")}
+    assert all((folder / name).stat().st_size == 16 for name in files(folder, "*.key"))
 
 
 def test_chunk_length(world: World) -> None:
@@ -207,6 +268,17 @@ def test_max_chunk_length(world: World) -> None:
         assert abs(max(durations) - longest) < 100, name
 
 
+def test_max_chunk_length_is_a_limit_of_size_too(world: World) -> None:
+    """A source of a high rate without key frames fills no segment with more than 1.25 MB for each second of the maximum."""
+    world.create(f"{BASE} maxChunkLength=2")
+    stream = world.publish()
+    filler = len(FILLER).to_bytes(4, "big") + FILLER
+    for index, frame in enumerate(one for one in seconds_of(source(), 0, 4) if one.track.kind is Kind.VIDEO):
+        world.push(stream, [frame._replace(data=filler + frame.data, keyframe=index == 0)])
+    sizes = [(world.folder / "out/show/cam" / name).stat().st_size for name in files(world.folder / "out/show/cam")]
+    assert len(sizes) >= 5 and max(sizes) < 1.1 * (2 * 1_250_000 + len(FILLER))
+
+
 def test_keep_alive(world: World) -> None:
     """The job waits for its stream, and begins a new playlist when it comes back; with keepAlive=0 it is over."""
     world.create(BASE)
@@ -267,6 +339,15 @@ def test_byte_ranges(world: World) -> None:
     assert len(playlist.segments) == 8 and len(files(folder)) == 3
     ranges = [segment.byte_range for segment in playlist.segments[:3]]
     assert [one.offset for one in ranges if one] == [0, ranges[0].length, ranges[0].length + ranges[1].length]  # type: ignore[union-attr]
+
+
+def test_a_file_of_byte_ranges_is_of_two_minutes_by_default(world: World) -> None:
+    """useByteRange=1 alone begins a new file each 120 s."""
+    world.create("localStreamNames=cam targetFolder=out groupName=show useByteRange=1")
+    world.push(world.publish(), long_source(10, 15))
+    playlist = media_playlist(world.folder / "out/show/cam/playlist.m3u8")
+    names = [segment.uri for segment in playlist.segments]
+    assert [names.count(name) for name in dict.fromkeys(names)] == [12, len(names) - 12]
 
 
 def test_rolling_byte_ranges(world: World) -> None:

@@ -10,7 +10,7 @@ from ems.formats.sdp import SessionDescription, media_of, transport_stream_media
 from ems.media.frame import SECOND
 from ems.protocols.rtsp import wire
 from ems.testing import RecordingSink
-from tests.service.rtsp.clients import AUDIO, TCP, VIDEO, Client, World, both
+from tests.service.rtsp.clients import AUDIO, TCP, VIDEO, Client, World, application, both
 
 NEW = "rtsp://h/live/new"
 
@@ -64,6 +64,25 @@ def test_publish(rtsp: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.status("TEARDOWN", NEW) == 200
     assert "new" not in rtsp.server.streams.inbound
     assert sink.reason == "the client has left"
+
+
+def test_a_wait_for_reports_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A publisher keeps its stream while its reports are waited for, even longer than silent streams live; a silent one ends."""
+    monkeypatch.setattr("ems.protocols.rtsp.record.monotonic_ns", lambda: 0)
+    limit = 5
+    rtsp = World(application(streams_expire_timer=limit))
+    client = rtsp.client()
+    announce(client)
+    record(client)
+    stream = rtsp.server.streams.inbound["new"]
+    for channel, packet in packets()[: 3 * limit]:
+        client.send(wire.interleaved(channel, packet))
+        rtsp.pass_time(1)
+    assert rtsp.server.streams.inbound["new"] is stream
+    assert stream.statistics.audio.packets == 0
+    rtsp.pass_time(2 * limit + 2)
+    assert "new" not in rtsp.server.streams.inbound
+    rtsp.server.streams.stopService()
 
 
 def test_receiver_reports(rtsp: World) -> None:
@@ -139,3 +158,18 @@ def test_closing_the_stream(rtsp: World) -> None:
     rtsp.server.streams.inbound["new"].close("shut down")
     rtsp.pass_time(0.2)
     assert not client.connected
+
+
+def test_losses_are_told(rtsp: World) -> None:
+    """getStreamInfo says how many packets were lost on the way from a publisher, and how many pictures that cost."""
+    client = rtsp.client()
+    announce(client)
+    record(client)
+    sent = packets()
+    del sent[next(number for number, (channel, _) in enumerate(sent) if number > 40 and channel == 0)]
+    for channel, packet in sent:
+        client.send(wire.interleaved(channel, packet))
+    rtsp.pass_time(1.1)
+    stream = rtsp.server.streams.inbound["new"]
+    assert stream.details["lostPackets"] == "1"
+    assert stream.statistics.video.dropped_packets

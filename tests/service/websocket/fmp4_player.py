@@ -122,7 +122,10 @@ def play(port: int, path: str, seconds: float, *, context: ssl.SSLContext | None
             data = connected.recv(1 << 16)
             if not data:
                 break
-            messages.extend(frames.receive(data))
+            for message in frames.receive(data):
+                messages.append(message)
+                if message.opcode == PING:
+                    connected.sendall(masked(PONG, message.payload))
             if not end and sum(message.opcode == BINARY for message in messages) > 1:
                 end = time.monotonic() + seconds
         assert frames.status == 101

@@ -81,6 +81,15 @@ def test_no_more_than_so_many_packets_wait() -> None:
     assert buffer.lost == 1
 
 
+def test_packets_that_come_twice_do_not_hide_those_that_are_lost() -> None:
+    """Two packets come twice and one is lost: RTCP tells the source -1, as RFC 3550 has it, the operator is told 1."""
+    reception = Reception([(AacDepacketiser(LC, AUDIO_CLOCK), None)])
+    for number, sequence in enumerate((0, 1, 1, 2, 3, 3, 5, 6)):
+        reception.rtp(0, build(96, sequence, 1024 * sequence, 1, b"", True), number * MILLISECOND)
+    reception.expire(SECOND)
+    assert (reception.medias[0].statistics.lost, reception.medias[0].lost) == (-1, 1)
+
+
 def test_a_stray_packet_from_far_away_is_dropped() -> None:
     """A number 30 000 ahead, once, changes nothing; twice in a row it is a source that has begun anew."""
     buffer = ReorderBuffer()
@@ -335,6 +344,35 @@ def test_what_came_while_it_listened_is_passed_on_from_the_key_frame() -> None:
     shown = {bytes(frame.data[-1:]): frame.pts for frame in frames if frame.track.kind is Kind.VIDEO}
     first_sound = next(frame for frame in frames if frame.track.kind is Kind.AUDIO)
     assert abs((first_sound.pts - shown[b"\3"]) - (6 * 1024 * SECOND // 48_000 - 120 * MILLISECOND)) <= 1
+
+
+def test_what_came_long_before_the_reports_is_dropped() -> None:
+    """Viewers who wait get no burst of old frames when it begins: sound goes on at once, pictures with the next key frame."""
+    receiver = reception()
+    for number in range(50):
+        assert receiver.rtp(0, picture(number, key=number == 0), number * 40 * MILLISECOND) == []
+        assert receiver.rtp(1, sound(number), number * 40 * MILLISECOND) == []
+    assert receiver.rtcp(0, sender_report(11, 5000), 1970 * MILLISECOND) == []
+    frames = receiver.rtcp(1, sender_report(22, 777), 1980 * MILLISECOND)
+    assert 0 < len(frames) <= 25
+    assert {frame.track.kind for frame in frames} == {Kind.AUDIO}
+    assert receiver.rtp(0, picture(50), 2000 * MILLISECOND) == []
+    assert [frame.keyframe for frame in receiver.rtp(0, picture(51, key=True), 2040 * MILLISECOND)] == [True]
+    assert [frame.keyframe for frame in receiver.rtp(0, picture(52), 2080 * MILLISECOND)] == [False]
+
+
+def test_without_reports_it_does_not_begin_with_old_frames_either() -> None:
+    """When the interval ends in the middle of a long group of pictures, the picture waits for its key frame."""
+    receiver = reception(interval=2 * SECOND)
+    frames: list[Frame] = []
+    for number in range(80):
+        arrival = number * 40 * MILLISECOND
+        frames += receiver.rtp(0, picture(number, key=number in (0, 70)), arrival)
+        frames += receiver.rtp(1, sound(number), arrival)
+    assert receiver.mode is SyncMode.ARRIVAL
+    pictures = [frame for frame in frames if frame.track.kind is Kind.VIDEO]
+    assert [frame.keyframe for frame in pictures] == [True] + [False] * 9
+    assert len(frames) - len(pictures) >= 29
 
 
 def test_packets_of_others_are_left_out() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ems.errors import MalformedData
 from ems.formats.mpegts.sync import MAX_GARBAGE
-from ems.protocols.mpegts.wire import PacketReader, without_rtp
+from ems.protocols.mpegts.wire import PacketReader
 from tests.ts_streams import broadcast, muxed, pid_of, split
 
 STREAM = muxed(broadcast(30))
@@ -75,29 +75,6 @@ def test_what_is_no_transport_stream_is_refused() -> None:
     with pytest.raises(MalformedData, match="no transport packets"):
         for _ in range(5):
             reader.receive(noise)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        b"\x80\x21" + bytes(10),
-        b"\x80\xa1" + bytes(10),
-        b"\x82\x21" + bytes(18),
-        b"\x90\x21" + bytes(10) + b"\xbe\xde\0\2" + bytes(8),
-    ],
-    ids=["plain", "marked", "two sources", "extended"],
-)
-def test_rtp_headers_are_taken_off(header: bytes) -> None:
-    """A sender that puts RTP around its packets (RFC 2250) is understood as well."""
-    packets = STREAM[:1316]
-    assert without_rtp(header + packets) == packets
-    assert without_rtp(packets) == packets
-
-
-@pytest.mark.parametrize("datagram", [b"", b"\x80", b"\x80\x60" + bytes(200), b"\x90\x21" + bytes(10), b"\x8f\x21" + bytes(11)])
-def test_other_datagrams_are_left_to_the_search_for_packets(datagram: bytes) -> None:
-    """Whatever a datagram has, looking for RTP in it does no harm."""
-    assert len(without_rtp(datagram)) <= len(datagram)
 
 
 def test_mutations_never_raise_anything_else() -> None:

@@ -196,3 +196,31 @@ def test_what_waits_is_bounded() -> None:
     [*interleaver.push([frame(AUDIO, 0)])]
     out = [one for _ in range(5000) for one in interleaver.push([frame(VIDEO, 10)])]
     assert len(out) >= 5000 - Interleaver.MAX_HELD
+
+
+def test_a_track_joins_with_its_first_frame() -> None:
+    """A track that is announced in one segment and comes in the next is declared in the next only, which begins anew."""
+    recorder = Recorder()
+    cutter = Cutter(Rules(SECOND), recorder)
+    cutter.tracks_changed((VIDEO,))
+    cutter.push(video(0, 1000))
+    cutter.tracks_changed((VIDEO, AUDIO))
+    cutter.push(video(1000, 2000))
+    cutter.push(sorted([*video(2000, 4000), *(frame(AUDIO, ms) for ms in range(2010, 4000, 21))], key=lambda one: one.dts))
+    cutter.finish()
+    assert [segment.tracks for segment in recorder.segments] == [(VIDEO,), (VIDEO,), (VIDEO, AUDIO), (VIDEO, AUDIO)]
+    assert [segment.discontinuous for segment in recorder.segments] == [False, False, True, False]
+
+
+def test_a_track_that_is_only_announced_changes_nothing() -> None:
+    """A track that is announced and taken back without a frame of it leaves no trace."""
+    recorder = Recorder()
+    cutter = Cutter(Rules(SECOND), recorder)
+    pictures = video(0, 4000)
+    for tracks, part in (((VIDEO,), pictures[:37]), ((VIDEO, AUDIO), pictures[37:63]), ((VIDEO,), pictures[63:])):
+        cutter.tracks_changed(tracks)
+        cutter.push(part)
+    cutter.finish()
+    assert durations(recorder) == [1000, 1000, 1000, 1000]
+    assert {segment.tracks for segment in recorder.segments} == {(VIDEO,)}
+    assert not any(segment.discontinuous for segment in recorder.segments)

@@ -10,6 +10,9 @@ const NATIVE = "application/vnd.apple.mpegurl";
 /** Milliseconds before a playlist that is not there, or a live stream that broke off, is asked for again. */
 const RETRY_AFTER = 2000;
 
+/** Seconds into a fragment at which playing begins anew: no rounding puts that into the fragment before. */
+const INTO_FRAGMENT = 0.3;
+
 /**
  * Plays the playlist `url` in a video element. `native` prefers the browser's own player. A pause stays where it is: playback
  * goes on from there, for as long as the playlist reaches back.
@@ -91,8 +94,18 @@ export class HlsPlayer {
   #onError(Hls, error) {
     this.#log(`hls.js: ${error.details}${error.fatal ? ", fatal" : ""}`);
     if (!error.fatal || !this.#hls) return;
-    if (error.type === Hls.ErrorTypes.MEDIA_ERROR) this.#hls.recoverMediaError();
+    if (error.details === Hls.ErrorDetails.BUFFER_APPEND_ERROR && error.frag) this.#beginBehind(error.frag);
+    else if (error.type === Hls.ErrorTypes.MEDIA_ERROR) this.#hls.recoverMediaError();
     else this.#again(error.response?.code === 404 ? "There is no such playlist yet" : error.details);
+  }
+
+  // A media source takes no track that it did not have from the beginning, as when a source gets sound later: a new one
+  // begins a little behind the start of the fragment, or it would ask for the fragment before, which has no such track.
+  #beginBehind(fragment) {
+    const start = Math.max(fragment.start, this.#video.currentTime) + INTO_FRAGMENT;
+    this.#hls.recoverMediaError();
+    this.#hls.startLoad(start);
+    this.#video.addEventListener("loadedmetadata", () => (this.#video.currentTime = start), { once: true });
   }
 
   // hls.js tells of its own errors.
