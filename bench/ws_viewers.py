@@ -17,7 +17,7 @@ KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 class Viewer:
-    """One connection; with `parse` it counts messages. The handshake is done when it is made."""
+    """One connection; with `parse` it counts messages and what is in them. The handshake is done when it is made."""
 
     def __init__(self, port: int, path: str, *, parse: bool) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -29,7 +29,7 @@ class Viewer:
             answer += self.socket.recv(1)
         assert b" 101 " in answer.partition(b"\r\n")[0], answer
         self.socket.setblocking(False)
-        self.bytes = self.messages = 0
+        self.bytes = self.messages = self.frames = 0
         self._parse = parse
         self._pending = bytearray()
 
@@ -56,8 +56,15 @@ class Viewer:
                 length = int.from_bytes(pending[2:start], "big")
             if len(pending) < start + length:
                 return
+            self.frames += samples(bytes(pending[start : start + length]))
             del pending[: start + length]
             self.messages += 1
+
+
+def samples(message: bytes) -> int:
+    """How many pictures and frames of sound a fragment has: the sample counts of its ``trun`` boxes (ISO/IEC 14496-12 §8.8.8)."""
+    head = message[: int.from_bytes(message[:4], "big")] if message[4:8] == b"moof" else b""
+    return sum(int.from_bytes(box[4:8], "big") for box in head.split(b"trun")[1:])
 
 
 def main() -> None:
@@ -69,14 +76,21 @@ def main() -> None:
         selector.register(viewer.socket, selectors.EVENT_READ, viewer)
     print("READY", flush=True)
     lost = drain(selector, settle)
-    before, began = [(viewer.messages, viewer.bytes) for viewer in viewers], time.process_time()
+    before, began = [(viewer.messages, viewer.bytes, viewer.frames) for viewer in viewers], time.process_time()
     print("START", flush=True)
     lost += drain(selector, seconds)
     print("END", flush=True)
     cpu = (time.process_time() - began) / seconds
     gained = [viewer.bytes - then[1] for viewer, then in zip(viewers, before, strict=True)]
-    messages = viewers[0].messages - before[0][0]
-    result: dict[str, Any] = {"messages": messages, "bytes": gained[0], "all_bytes": sum(gained), "lost": lost, "client_cpu": cpu}
+    messages, frames = viewers[0].messages - before[0][0], viewers[0].frames - before[0][2]
+    result: dict[str, Any] = {
+        "messages": messages,
+        "frames": frames,
+        "bytes": gained[0],
+        "all_bytes": sum(gained),
+        "lost": lost,
+        "client_cpu": cpu,
+    }
     print(json.dumps(result), flush=True)
 
 

@@ -44,13 +44,15 @@ class Lane:
     SLICE = 256
     """Viewers between two turns of the reactor: about 1.5 ms."""
 
-    SHARE = 3
+    SHARE = 4
     """The interval in units of a pass's cost, unless something else is asked for."""
 
     INERTIA = 8
     """Passes over which the interval settles: a dear one, which brings everybody a key frame, must not delay the next frames."""
 
-    def __init__(self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1, share: int = SHARE) -> None:
+    def __init__(
+        self, clock: IReactorTime, *, min_interval: float = 0.0, max_interval: float = 0.1, share: float = SHARE
+    ) -> None:
         """Passes take at most one part of 1 + `share` of the processor, while the interval may grow."""
         self._clock = clock
         self._share = share
@@ -104,7 +106,7 @@ class FanOut:
     anyway, as browsers do, to which a little later is as good; and datagrams, of which each frame is a send of its own, so
     that nothing is gained by waiting."""
 
-    TLS_INTERVAL = 0.075
+    TLS_INTERVAL = 0.1
     """Seconds that are always waited for."""
 
     BUFFERED_SHARE = 20

@@ -61,14 +61,14 @@ def test_a_large_audience_shares_sends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tls_waits_a_little() -> None:
-    """Encrypted connections get their frames in batches of 75 ms, plain ones at once."""
+    """Encrypted connections get their frames in batches of 100 ms, plain ones at once."""
     fan_out = FanOut(Clock(), max_interval=0.02)
     assert fan_out.plain.interval == 0
-    assert fan_out.batched.interval == FanOut.TLS_INTERVAL == 0.075
+    assert fan_out.batched.interval == FanOut.TLS_INTERVAL == 0.1
     clock, fan_out, feed = feed_of(VIDEO)
     viewer = Viewer(feed, fan_out, PushTransport())
     feed.frame(group(0)[0])
-    clock.advance(0.07)
+    clock.advance(0.09)
     assert viewer.tokens == ["{hello}"]
     clock.advance(0.02)
     assert viewer.tokens[-1] == "<video 0>"
