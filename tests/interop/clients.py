@@ -35,9 +35,10 @@ Player = Callable[[Children, str, Path, int], Callable[[], Playback]]
 """Starts to play an address for some seconds, with a folder for its files; the result waits for the end."""
 
 
-def publish_with_ffmpeg(children: Children, clip: Path, url: str) -> Child:
-    """ffmpeg's own RTMP client, from the MP4 file without encoding."""
-    return children.start("ffmpeg", "-nostdin", "-v", "error", "-re", "-i", clip, "-c", "copy", "-f", "flv", url)
+def publish_with_ffmpeg(children: Children, clip: Path, url: str, *, endless: bool = False) -> Child:
+    """ffmpeg's own RTMP client, from the MP4 file without encoding; `endless` begins again at its end."""
+    again = ("-stream_loop", "-1") if endless else ()
+    return children.start("ffmpeg", "-nostdin", "-v", "error", "-re", *again, "-i", clip, "-c", "copy", "-f", "flv", url)
 
 
 def publish_with_rtmp2sink(children: Children, clip: Path, url: str) -> Child:

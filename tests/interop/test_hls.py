@@ -66,7 +66,9 @@ def begin(server: EmsServer, children: Children, clip: Callable[[str], Path], **
     """Write what ffmpeg publishes; gives the publisher."""
     parameters = {"localStreamNames": "cam", "targetFolder": "webroot", "groupName": "hls", "chunkLength": "1", **parameters}
     server.api("createHLSStream", **parameters)
-    publisher = publish_with_ffmpeg(children, clip("h264_aac"), server.rtmp("cam"))
+    # A rolling list stays open when its source ends, and players wait for more: so it does not end.
+    endless = parameters.get("playlistType") == "rolling"
+    publisher = publish_with_ffmpeg(children, clip("h264_aac"), server.rtmp("cam"), endless=endless)
     wait_for_segments(server, 3)
     return publisher
 
@@ -88,13 +90,12 @@ def decode(url: str, *options: str) -> None:
 
 def play_with_gstreamer(children: Children, url: str) -> None:
     """AssertionError when GStreamer does not bring pictures and sound."""
-    pipeline = (
-        f"souphttpsrc location={url} ! hlsdemux ! decodebin name=d "
-        "d. ! video/x-raw ! fakesink num-buffers=100 sync=false d. ! audio/x-raw ! fakesink num-buffers=100 sync=false"
-    )
-    child = children.start("gst-launch-1.0", "-q", *pipeline.split())
-    assert child.wait(40) == 0, child.output
-    assert "ERROR" not in child.output, child.output
+    for kind in ("video", "audio"):
+        # One at a time: beside a branch that has ended, GStreamer does not always end the other.
+        pipeline = f"souphttpsrc location={url} ! hlsdemux ! decodebin ! {kind}/x-raw ! fakesink num-buffers=50 sync=false"
+        child = children.start("gst-launch-1.0", "-q", *pipeline.split())
+        assert child.wait(40) == 0, child.output
+        assert "ERROR" not in child.output, child.output
 
 
 @pytest.mark.parametrize("segment_type", ["ts", "fmp4"])
@@ -113,7 +114,7 @@ def test_players_on_any_http_server(
     url = plain_http("server/webroot/hls/playlist.m3u8")
     assert set(probe(url).split()) == {"h264,640", "aac"}
     decode(url)
-    if segment_type == "ts":
+    if segment_type == "ts" and playlist_type == "appending":
         play_with_gstreamer(children, url)
     playback = play_with_vlc(children, url, tmp_path, SECONDS)()
     assert not playback.complaints and playback.pictures >= SECONDS - 4

@@ -159,19 +159,17 @@ def test_ffmpeg_receives(children: Children, server: EmsServer, tmp_path: Path) 
 
 def test_gstreamer_receives(children: Children, server: EmsServer) -> None:
     """tsdemux and the decoders behind it take picture and sound, and do not complain."""
-    publish_with_ffmpeg(children, clips.clip("h264_bframes_aac"), server.rtmp("mine"))
+    publish_with_ffmpeg(children, clips.clip("h264_bframes_aac"), server.rtmp("mine"), endless=True)
     server.wait_for_stream("mine")
-    port = free_port(socket.SOCK_DGRAM)
-    pipeline = (
-        f"udpsrc port={port} address=127.0.0.1 caps=video/mpegts,systemstream=true ! tsdemux name=demux "
-        "demux. ! queue ! h264parse ! avdec_h264 ! fakesink sync=false num-buffers=75 "
-        "demux. ! queue ! aacparse ! avdec_aac ! fakesink sync=false num-buffers=120"
-    )
-    receiver = children.start("gst-launch-1.0", *pipeline.split())
-    server.api("pushStream", uri=f"mpegtsudp://127.0.0.1:{port}", localStreamName="mine")
-    assert receiver.wait(30) == 0
-    assert "ERROR" not in receiver.output
-    assert "WARN" not in receiver.output
+    for branch in ("h264parse ! avdec_h264", "aacparse ! avdec_aac"):
+        # One at a time: beside a branch that has ended, GStreamer does not always end the other.
+        port = free_port(socket.SOCK_DGRAM)
+        source = f"udpsrc port={port} address=127.0.0.1 caps=video/mpegts,systemstream=true ! tsdemux"
+        receiver = children.start("gst-launch-1.0", *f"{source} ! queue ! {branch} ! fakesink sync=false num-buffers=75".split())
+        server.api("pushStream", uri=f"mpegtsudp://127.0.0.1:{port}", localStreamName="mine")
+        assert receiver.wait(30) == 0
+        assert "ERROR" not in receiver.output
+        assert "WARN" not in receiver.output
     server.stop()
 
 
