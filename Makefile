@@ -37,7 +37,7 @@ interop: .venv/.test-installed
 
 # The pages in Chromium. Screenshots are kept in .cache/browser.
 browser: .venv/.test-installed players
-	$(BIN)/pytest tests/browser -n 2 --dist loadfile
+	$(BIN)/pytest tests/browser
 
 # What the pages need and this source does not hold: hls.js.
 players:
