@@ -9,6 +9,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from ems.demo_clip import make_clip
+
 CACHE = Path(__file__).parent.parent / ".cache" / "clips"
 
 PLAY_SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "10"))
@@ -51,5 +53,15 @@ def clip(kind: str) -> Path:
         names = iter((_PICTURE, _SOUND, str(unfinished)))
         words = [next(names) if word == "@" else word for word in command]
         subprocess.run(words, check=True, timeout=900, env={**os.environ, "SVT_LOG": "1"})
+        unfinished.replace(path)
+    return path
+
+
+def demo_clip() -> Path:
+    """The path of the clip that the server plays as ``demo``; made now when it is not there yet."""
+    path = CACHE / "demo.mp4"
+    if not path.exists():
+        unfinished = path.with_name(f"{os.getpid()}-{path.name}")
+        make_clip(unfinished)
         unfinished.replace(path)
     return path

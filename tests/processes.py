@@ -1,12 +1,19 @@
 """Programs that tests start: their output goes to a file, and each is stopped by its own process group when the test ends."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+FIRST_PORT, LAST_PORT = 10_000, 32_000
+"""Of what tests listen on: below the ports that the kernel gives to outgoing connections."""
+
+_PORTS = random.SystemRandom()
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 10) -> None:
@@ -18,10 +25,12 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 10) 
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens on at this moment, and that no outgoing connection will be given."""
+    while True:
+        port = _PORTS.randrange(FIRST_PORT, LAST_PORT)
+        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Child:

@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from ems.demo_clip import Clip, obtain_clip, read_clip
+from ems.demo_clip import Clip, read_clip
 from ems.formats import amf0, flv
 from ems.formats.amf0 import EcmaArray
 from ems.media.frame import MILLISECOND, SECOND, Frame
 from ems.media.track import Kind, Track
-from tests.clips import CACHE, clip
+from tests.clips import clip, demo_clip
 from tests.flv import HEADER, tag
 
 CHANGE = 4
@@ -47,7 +47,7 @@ def new_size() -> Iterator[Stamped]:
     before = (frame for frame in _of(_usual(), Kind.VIDEO) if frame.dts < CHANGE * SECOND)
     after = (
         frame._replace(dts=frame.dts + CHANGE * SECOND, pts=frame.pts + CHANGE * SECOND)
-        for frame in _of(obtain_clip(CACHE / "demo.mp4"), Kind.VIDEO)
+        for frame in _of(read_clip(demo_clip()), Kind.VIDEO)
     )
     pictures = (frame for part in (before, after) for frame in part)
     yield from _as_they_are(heapq.merge(pictures, _of(_usual(), Kind.AUDIO), key=lambda frame: frame.dts))

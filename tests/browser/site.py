@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from ems.demo_clip import obtain_clip
 from ems.service import DEMO_CLIP
-from tests.clips import CACHE
+from tests.clips import demo_clip
 from tests.processes import Child, Children, free_port, wait_until
 from tests.server import EmsServer
 
@@ -25,7 +24,9 @@ class Site(EmsServer):
         (folder / "webconfig.lua").write_text(
             f'configuration = {{ applications = {{ {{ port = {self.web_port}, bindToIP = "127.0.0.1" }} }} }}\n'
         )
-        _bring_demo_clip(folder / DEMO_CLIP)
+        # So that no server spends seconds on making its own.
+        (folder / DEMO_CLIP).parent.mkdir()
+        shutil.copy(demo_clip(), folder / DEMO_CLIP)
         self._children = children
         super().__init__(children, folder, 'runWebServer = true, demoStream = "demo",', DOORS)
 
@@ -71,11 +72,3 @@ class Site(EmsServer):
         )
         wait_until(lambda: LISTENING in self.output or not self._child.running, "the server to start again", 20)
         assert self._child.running, f"the server did not start again:\n{self.output}"
-
-
-def _bring_demo_clip(path: Path) -> None:
-    """Put the clip of the stream ``demo`` in its place, so that no server spends seconds on making it."""
-    made = CACHE / "demo.mp4"
-    obtain_clip(made)
-    path.parent.mkdir()
-    shutil.copy(made, path)
