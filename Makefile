@@ -33,11 +33,11 @@ service: .venv/.test-installed
 
 # Each of these runs a server and some media programs in real time, which leaves the processor idle most of the while.
 interop: .venv/.test-installed
-	$(BIN)/pytest tests/interop -n 5 --dist loadgroup
+	$(BIN)/pytest tests/interop -n 6 --dist loadgroup
 
 # The pages in Chromium. Screenshots are kept in .cache/browser.
 browser: .venv/.test-installed players
-	$(BIN)/pytest tests/browser -n 2
+	$(BIN)/pytest tests/browser -n 3
 
 # What the pages need and this source does not hold: hls.js.
 players:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from ems.published import PublishedFile, Unavailable
-from ems.segmenters.hls.lowlatency_reload import MAX_WAITING, BlockingPlaylist, ComingPart
+from ems.segmenters.hls import lowlatency_reload
+from ems.segmenters.hls.lowlatency_reload import BlockingPlaylist, ComingPart
 from tests.unit.segmenters.test_lowlatency_playlist import playlist
 
 
@@ -71,7 +73,7 @@ def test_everybody_gets_the_same_bytes() -> None:
     """The playlist is written once for all who wait for it, not once for each."""
     file = BlockingPlaylist(Clock(), 30)
     file.show(playlist())
-    waiting = [Asking(file, _HLS_msn="14", _HLS_part="2") for _ in range(5000)]
+    waiting = [Asking(file, _HLS_msn="14", _HLS_part="2") for _ in range(500)]
     file.show(playlist(unfinished=3))
     assert len({id(asking.data) for asking in waiting}) == 1
 
@@ -129,11 +131,12 @@ def test_players_that_go_away_leave_nothing_behind() -> None:
     file.show(playlist(5))
 
 
-def test_not_more_than_so_many_can_wait() -> None:
+def test_not_more_than_so_many_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit players are turned away at once."""
+    monkeypatch.setattr(lowlatency_reload, "MAX_WAITING", 20)
     file = BlockingPlaylist(Clock(), 30)
     file.show(playlist())
-    waiting = [Asking(file, _HLS_msn="14") for _ in range(MAX_WAITING)]
+    waiting = [Asking(file, _HLS_msn="14") for _ in range(20)]
     assert Asking(file, _HLS_msn="14").status == 503
     file.show(playlist(5))
     assert not any(asking.waits for asking in waiting)
