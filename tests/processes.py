@@ -7,13 +7,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 FIRST_PORT, LAST_PORT = 10_000, 32_000
 """Of what tests listen on: below the ports that the kernel gives to outgoing connections."""
 
-_PORTS = random.SystemRandom()
+_PORTS = iter(random.sample(range(FIRST_PORT, LAST_PORT), LAST_PORT - FIRST_PORT))
+"""In another order in each process that runs tests, so that two hardly ever think of one port at the same moment."""
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 10) -> None:
@@ -24,13 +24,19 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 10) 
         time.sleep(0.02)
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment, and that no outgoing connection will be given."""
-    while True:
-        port = _PORTS.randrange(FIRST_PORT, LAST_PORT)
-        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+def free_port() -> int:
+    """A port of 127.0.0.1, of TCP and of UDP, that nobody has at this moment and that was not given before."""
+    return next(filter(_is_free, _PORTS))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 class Child:

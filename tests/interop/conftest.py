@@ -1,9 +1,25 @@
-"""Which tests of this layer belong together when several processes share the work."""
+"""What the tests of this layer may ask for, and which of them belong together when several processes share the work."""
+
+from pathlib import Path
 
 import pytest
 
+from tests.interop.broadcast import subfolder
+from tests.interop.peers import Nginx, has_nginx
+from tests.processes import Children
+
 SHARED = frozenset({"broadcast", "outcomes", "playing", "run", "stage"})
 """Fixtures that play something for a while, and whose results several tests look at."""
+
+
+@pytest.fixture
+def nginx(children: Children, tmp_path: Path) -> Nginx:
+    """nginx with its RTMP module, running."""
+    if not has_nginx():
+        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
+    started = Nginx(children, subfolder(tmp_path, "nginx"))
+    started.start()
+    return started
 
 
 @pytest.hookimpl(tryfirst=True)

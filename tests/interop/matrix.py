@@ -129,7 +129,7 @@ def _raw_rtp_in(stage: Stage) -> None:
     description = stage.folder / "source.sdp"
     outputs: list[str] = []
     for track in stage.tracks:
-        port = free_port(socket.SOCK_DGRAM) & ~1
+        port = free_port() & ~1
         outputs += ["-map", f"0:{track[0]}", "-c", "copy", "-avoid_negative_ts", "disabled"]
         outputs += ["-f", "rtp", f"rtp://127.0.0.1:{port}?pkt_size=1300"]
     words = ("ffmpeg", "-nostdin", "-v", "error", "-re", "-i", stage.clip, "-sdp_file", description)

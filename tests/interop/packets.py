@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests import clips
+
+MAX_SYNC_ERROR = 0.040
+"""Seconds between picture and sound that nobody notices (EBU R 37)."""
+
 
 @dataclass(frozen=True)
 class Packet:
@@ -58,3 +63,12 @@ def sync_error(received: dict[str, list[Packet]], sent: dict[str, list[Packet]])
         ordered = sorted(there.time - here.time for there, here in pairs)
         shifts[kind] = ordered[len(ordered) // 2]
     return shifts["audio"] - shifts["video"]
+
+
+def assert_arrived(recording: Path | None, clip: Path, seconds: float) -> None:
+    """A recording of so many seconds is an unbroken run of the clip's frames, in step and decodable."""
+    assert recording is not None
+    received, sent = read_packets(recording), read_packets(clip)
+    assert len(received["video"]) > (seconds - 2) * clips.FRAME_RATE
+    assert abs(sync_error(received, sent)) < MAX_SYNC_ERROR
+    assert not decoder_complaints(recording)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +82,7 @@ class Networks:
 
     def _send_ts(self, protocol: str, loss: float, free: float) -> None:
         """MPEG-TS bare in datagrams (``ts``), or in RTP (``rtpts``), whose numbers tell the order."""
-        name, port = f"{protocol}-{loss}", free_port(socket.SOCK_DGRAM)
+        name, port = f"{protocol}-{loss}", free_port()
         self._server.api("pullStream", uri=f"dmpegtsudp://127.0.0.1:{port}", localStreamName=name)
         network = self._networks.enter_context(LossyRelay(port, loss=loss, duplicates=DUPLICATES, jitter=JITTER, free=free))
         self._lossy[name] = [network]

@@ -104,7 +104,7 @@ def test_hevc_comes_in(children: Children, server: EmsServer) -> None:
 def test_pulls_listen_and_connect(children: Children, server: EmsServer, tmp_path: Path) -> None:
     """Pulls over UDP, over TCP from a server, and over TCP from who connects to us, all bring the stream of ffmpeg in."""
     clip, folder = clips.clip("h264_bframes_aac"), tmp_path
-    udp, out, waits = free_port(socket.SOCK_DGRAM), free_port(), free_port()
+    udp, out, waits = free_port(), free_port(), free_port()
     send_with_ffmpeg(children, clip, f"tcp://127.0.0.1:{out}?listen=1")
     server.api("pullStream", uri=f"dmpegtsudp://127.0.0.1:{udp}", localStreamName="udp")
     server.api("pullStream", uri=f"dmpegtstcp://127.0.0.1:{out}", localStreamName="out")
@@ -140,7 +140,7 @@ def test_rtmp_in_is_a_good_transport_stream_out(children: Children, server: EmsS
 def test_ffmpeg_receives(children: Children, server: EmsServer, tmp_path: Path) -> None:
     """ffmpeg records the pushed stream over UDP and over TCP without complaint, and finds the frames that were sent."""
     clip = clips.clip("h264_aac")
-    udp, tcp = free_port(socket.SOCK_DGRAM), free_port()
+    udp, tcp = free_port(), free_port()
     urls = {"udp": f"udp://127.0.0.1:{udp}", "tcp": f"tcp://127.0.0.1:{tcp}?listen=1"}
     receivers = {}
     for name, url in urls.items():
@@ -163,7 +163,7 @@ def test_gstreamer_receives(children: Children, server: EmsServer) -> None:
     server.wait_for_stream("mine")
     for branch in ("h264parse ! avdec_h264", "aacparse ! avdec_aac"):
         # One at a time: beside a branch that has ended, GStreamer does not always end the other.
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port()
         source = f"udpsrc port={port} address=127.0.0.1 caps=video/mpegts,systemstream=true ! tsdemux"
         receiver = children.start("gst-launch-1.0", *f"{source} ! queue ! {branch} ! fakesink sync=false num-buffers=75".split())
         server.api("pushStream", uri=f"mpegtsudp://127.0.0.1:{port}", localStreamName="mine")
@@ -177,7 +177,7 @@ def test_vlc_shows_the_picture(children: Children, server: EmsServer, tmp_path: 
     """VLC decodes what is pushed to it and has nothing to say against it."""
     publish_with_ffmpeg(children, clips.clip("h264_bframes_aac"), server.rtmp("mine"))
     server.wait_for_stream("mine")
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     folder = subfolder(tmp_path, "player")
     # Its start, the wait for a key frame (2 s) and its own buffer take part of the time.
     finish = play_with_vlc(children, f"udp://@127.0.0.1:{port}", folder, SECONDS + 8)
@@ -190,7 +190,7 @@ def test_vlc_shows_the_picture(children: Children, server: EmsServer, tmp_path: 
 
 def test_an_untouched_relay_changes_nothing(children: Children, server: EmsServer) -> None:
     """What comes in untouched and is pushed leaves as it came, packet by packet."""
-    clip, port = clips.clip("h264_mp3"), free_port(socket.SOCK_DGRAM)
+    clip, port = clips.clip("h264_mp3"), free_port()
     server.api("pullStream", uri=f"mpegtsudp://127.0.0.1:{port}", localStreamName="relay")
     with UdpRecorder() as direct, UdpRecorder() as relayed:
         server.api("pushStream", uri=f"mpegtsudp://127.0.0.1:{relayed.port}", localStreamName="relay_ts")

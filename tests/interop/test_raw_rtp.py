@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def record(server: EmsServer, path: Path) -> Path:
 
 def test_video(children: Children, ems_server: EmsServer, tmp_path: Path) -> None:
     """R-136, R-139: pictures without any description arrive unchanged."""
-    clip, port = clips.clip("h264_bframes_aac"), free_port(socket.SOCK_DGRAM)
+    clip, port = clips.clip("h264_bframes_aac"), free_port()
     ems_server.api("pullStream", uri=f"rtp://127.0.0.1:{port}", localStreamName="mine", isAudio="0", **sets_of(clip))
     send(children, clip, "v", port)
     ems_server.wait_for_stream("mine")
@@ -56,7 +55,7 @@ def test_video(children: Children, ems_server: EmsServer, tmp_path: Path) -> Non
 
 def test_audio(children: Children, ems_server: EmsServer, tmp_path: Path) -> None:
     """R-138: audioCodecBytes=1190 is AAC-LC of 48 kHz, stereo."""
-    clip, port = clips.clip("h264_bframes_aac"), free_port(socket.SOCK_DGRAM)
+    clip, port = clips.clip("h264_bframes_aac"), free_port()
     ems_server.api("pullStream", uri=f"rtp://127.0.0.1:{port}", localStreamName="mine", audioCodecBytes="1190")
     send(children, clip, "a", port)
     ems_server.wait_for_stream("mine")
@@ -70,7 +69,7 @@ def test_audio(children: Children, ems_server: EmsServer, tmp_path: Path) -> Non
 @pytest.mark.parametrize("loss", [0.0, 0.01, 0.05])
 def test_bad_networks(children: Children, ems_server: EmsServer, tmp_path: Path, loss: float) -> None:
     """Whatever is lost, doubled or turned around on the way: what goes out over RTMP decodes without an error."""
-    clip, port = clips.clip("h264_aac"), free_port(socket.SOCK_DGRAM)
+    clip, port = clips.clip("h264_aac"), free_port()
     ems_server.api("pullStream", uri=f"rtp://127.0.0.1:{port}", localStreamName="mine", isAudio="0", **sets_of(clip))
     with LossyRelay(port, loss=loss, duplicates=0.02, jitter=0.04) as relay:
         send(children, clip, "v", relay.port)
@@ -89,7 +88,7 @@ def test_bad_networks(children: Children, ems_server: EmsServer, tmp_path: Path,
 def test_a_description_in_a_file(children: Children, ems_server: EmsServer, tmp_path: Path) -> None:
     """A .sdp file in the runtime directory is a source: picture and sound by their ports."""
     clip = clips.clip("h264_aac")
-    port = free_port(socket.SOCK_DGRAM) & ~1
+    port = free_port() & ~1
     description = ems_server.folder / "source.sdp"
     url = f"rtp://127.0.0.1:{port}"
     words = ["-nostdin", "-v", "error", "-re", "-i", str(clip), "-an", "-c", "copy", "-f", "rtp", "-sdp_file", str(description)]

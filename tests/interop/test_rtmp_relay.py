@@ -9,14 +9,14 @@ import pytest
 
 from tests import clips
 from tests.interop import libav
+from tests.interop.broadcast import subfolder
 from tests.interop.clients import play_with_ffmpeg, play_with_rtmpdump
-from tests.interop.packets import decoder_complaints, read_packets, run_in, sync_error
+from tests.interop.packets import assert_arrived
 from tests.interop.peers import (
     SOURCES,
     MakeSource,
     Nginx,
     StayingPlayer,
-    has_nginx,
     publish,
     receive_with_ffmpeg,
     serve_with_ffmpeg,
@@ -27,9 +27,6 @@ from tests.server import EmsServer
 SECONDS = 5
 """How long each recording is."""
 
-MAX_SYNC_ERROR = 0.040
-"""Seconds between picture and sound that nobody notices (EBU R 37)."""
-
 FLAPS = 6
 """How often a source is killed here; `bench.flap_pull` does it 50 times."""
 
@@ -38,35 +35,9 @@ MAX_RETURN = 3.0
 
 
 @pytest.fixture
-def nginx(children: Children, tmp_path: Path) -> Nginx:
-    """nginx with its RTMP module."""
-    if not has_nginx():
-        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
-    started = Nginx(children, _folder(tmp_path, "nginx"))
-    started.start()
-    return started
-
-
-@pytest.fixture
 def sent() -> Path:
     """What is sent: with B-frames, whose composition times have to arrive, too."""
     return clips.clip("h264_bframes_aac")
-
-
-def _folder(parent: Path, name: str) -> Path:
-    folder = parent / name
-    folder.mkdir()
-    return folder
-
-
-def _assert_arrived(recording: Path, clip: Path, seconds: float) -> None:
-    """The recording is an unbroken run of the clip's frames, in step and decodable."""
-    received, original = read_packets(recording), read_packets(clip)
-    assert len(received["video"]) > (seconds - 2) * clips.FRAME_RATE
-    for kind in ("video", "audio"):
-        run_in(received[kind], original[kind])
-    assert abs(sync_error(received, original)) < MAX_SYNC_ERROR
-    assert not decoder_complaints(recording)
 
 
 def _job(server: EmsServer, kind: str) -> dict[str, Any]:
@@ -90,7 +61,7 @@ def test_pull_from_nginx(ems_server: EmsServer, nginx: Nginx, children: Children
     assert ems_server.stream_names() == {"mine"}
     playback = play_with_rtmpdump(children, ems_server.rtmp("mine"), tmp_path, SECONDS)()
     assert playback.recording is not None
-    _assert_arrived(playback.recording, sent, SECONDS)
+    assert_arrived(playback.recording, sent, SECONDS)
 
 
 def test_pull_from_ffmpeg(ems_server: EmsServer, children: Children, sent: Path, tmp_path: Path) -> None:
@@ -101,7 +72,7 @@ def test_pull_from_ffmpeg(ems_server: EmsServer, children: Children, sent: Path,
     ems_server.wait_for_stream("mine")
     playback = play_with_ffmpeg(children, ems_server.rtmp("mine"), tmp_path, SECONDS)()
     assert playback.recording is not None
-    _assert_arrived(playback.recording, sent, SECONDS)
+    assert_arrived(playback.recording, sent, SECONDS)
     assert source.running, source.output
 
 
@@ -113,7 +84,7 @@ def test_push_to_nginx(ems_server: EmsServer, nginx: Nginx, children: Children, 
     _wait_for_state(ems_server, "push", "Streaming")
     playback = play_with_rtmpdump(children, nginx.url("theirs"), tmp_path, SECONDS)()
     assert playback.recording is not None
-    _assert_arrived(playback.recording, sent, SECONDS)
+    assert_arrived(playback.recording, sent, SECONDS)
     assert _job(ems_server, "push")["attempts"] == 1
 
 
@@ -129,7 +100,7 @@ def test_push_to_ffmpeg(ems_server: EmsServer, children: Children, sent: Path, t
     wait_until(lambda: recording.exists() and recording.stat().st_size > size, f"{SECONDS} s of video", 20)
     ems_server.api("removeConfig", id=str(answer["configId"]))
     assert target.wait(10) == 0, target.output
-    _assert_arrived(recording, sent, SECONDS)
+    assert_arrived(recording, sent, SECONDS)
 
 
 def test_a_pull_says_who_it_is(ems_server: EmsServer, nginx: Nginx, children: Children, sent: Path) -> None:
@@ -167,7 +138,7 @@ def test_a_push_in_small_chunks(ems_server: EmsServer, nginx: Nginx, children: C
     _wait_for_state(ems_server, "push", "Streaming")
     playback = play_with_rtmpdump(children, nginx.url("mine"), tmp_path, 3)()
     assert playback.recording is not None
-    _assert_arrived(playback.recording, sent, 3)
+    assert_arrived(playback.recording, sent, 3)
 
 
 def _is_playable(url: str) -> bool:
@@ -197,7 +168,7 @@ def test_newer_codecs_pass_from_server_to_server(
     ems_server: EmsServer, children: Children, tmp_path: Path, encoders: tuple[str, str], codecs: set[str]
 ) -> None:
     """HEVC and Opus come through a pull by, and through a push to, a second server, and decode there."""
-    other = EmsServer(children, _folder(tmp_path, "other"))
+    other = EmsServer(children, subfolder(tmp_path, "other"))
     with libav.Publisher(ems_server.rtmp("enhanced"), *encoders):
         ems_server.wait_for_stream("enhanced")
         other.api("pullStream", uri=ems_server.rtmp("enhanced"), localStreamName="pulled")
@@ -227,8 +198,8 @@ def test_a_push_logs_in(ems_server: EmsServer, children: Children, sent: Path, t
 
 
 def _guarded(children: Children, tmp_path: Path) -> EmsServer:
-    folder = _folder(tmp_path, "guarded")
-    _folder(folder, "config")
+    folder = subfolder(tmp_path, "guarded")
+    subfolder(folder, "config")
     (folder / "config/users.lua").write_text('users = { alice = "p@ss:word" }')
     settings = (
         'authentication = { rtmp = { type = "adobe", usersFile = "config/users.lua" } },authPersistenceFile = "config/auth.xml",'
@@ -254,7 +225,7 @@ def test_a_source_that_dies_and_returns(
     ems_server: EmsServer, children: Children, tmp_path: Path, make_source: MakeSource
 ) -> None:
     """However often a source is killed: its players stay, and have a picture within 3 s of its return; name and job stay, too."""
-    source = make_source(children, clips.clip("h264_aac"), _folder(tmp_path, "source"))
+    source = make_source(children, clips.clip("h264_aac"), subfolder(tmp_path, "source"))
     source.start()
     answer = ems_server.api("pullStream", uri=source.url, localStreamName="mine")
     ems_server.wait_for_stream("mine")

@@ -12,9 +12,8 @@ from tests.certificates import make_certificate
 from tests.interop.broadcast import Broadcast, subfolder
 from tests.interop.clients import PUBLISHERS, play_with_ffmpeg, play_with_rtmp2src, play_with_rtmpdump
 from tests.interop.gates import TlsGate
-from tests.interop.packets import read_packets
-from tests.interop.peers import Nginx, has_nginx, publish
-from tests.interop.test_rtmpt import assert_arrived
+from tests.interop.packets import assert_arrived, read_packets
+from tests.interop.peers import Nginx, publish
 from tests.processes import Children, wait_until
 from tests.server import DOORS, EmsServer
 
@@ -108,46 +107,39 @@ def test_http_inside_tls_is_served(server: EmsServer, children: Children, tmp_pa
 
 
 @pytest.fixture
-def gate(children: Children, tmp_path: Path) -> Iterator[tuple[Nginx, TlsGate]]:
-    """nginx-rtmp behind a TLS server of somebody else."""
-    if not has_nginx():
-        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
-    nginx = Nginx(children, subfolder(tmp_path, "nginx"))
-    nginx.start()
+def gate(nginx: Nginx, tmp_path: Path) -> Iterator[TlsGate]:
+    """A TLS server of somebody else, with nginx-rtmp behind it."""
     with TlsGate(nginx.port, tmp_path) as opened:
-        yield nginx, opened
+        yield opened
 
 
-def test_pull_through_tls(ems_server: EmsServer, gate: tuple[Nginx, TlsGate], children: Children, tmp_path: Path) -> None:
+def test_pull_through_tls(ems_server: EmsServer, nginx: Nginx, gate: TlsGate, children: Children, tmp_path: Path) -> None:
     """R-029, R-033: ``pullStream uri=rtmps://…`` brings in a stream of another server, by a server that has no key itself."""
-    nginx, opened = gate
     sent = clips.clip("h264_bframes_aac")
     publish(children, sent, nginx.url("source"))
-    ems_server.api("pullStream", uri=f"rtmps://localhost:{opened.port}/live/source", localStreamName="mine")
+    ems_server.api("pullStream", uri=f"rtmps://localhost:{gate.port}/live/source", localStreamName="mine")
     ems_server.wait_for_stream("mine")
     playback = play_with_rtmpdump(children, ems_server.rtmp("mine"), tmp_path, SECONDS)()
-    assert_arrived(playback.recording, sent)
-    assert opened.names == ["localhost"]
+    assert_arrived(playback.recording, sent, SECONDS)
+    assert gate.names == ["localhost"]
 
 
-def test_push_through_tls(ems_server: EmsServer, gate: tuple[Nginx, TlsGate], children: Children, tmp_path: Path) -> None:
+def test_push_through_tls(ems_server: EmsServer, nginx: Nginx, gate: TlsGate, children: Children, tmp_path: Path) -> None:
     """R-029, R-033: ``pushStream uri=rtmps://…`` sends a local stream to another server, by a server that has no key itself."""
-    nginx, opened = gate
     sent = clips.clip("h264_bframes_aac")
     publish(children, sent, ems_server.rtmp("mine"))
     ems_server.wait_for_stream("mine")
-    uri = f"rtmps://127.0.0.1:{opened.port}/live"
+    uri = f"rtmps://127.0.0.1:{gate.port}/live"
     ems_server.api("pushStream", uri=uri, localStreamName="mine", targetStreamName="theirs")
     wait_until(lambda: "Streaming" in str(ems_server.api("listConfig")["push"]), "the push to stream")
     playback = play_with_rtmpdump(children, nginx.url("theirs"), tmp_path, SECONDS)()
-    assert_arrived(playback.recording, sent)
+    assert_arrived(playback.recording, sent, SECONDS)
 
 
-def test_verification_refuses_a_stranger(children: Children, gate: tuple[Nginx, TlsGate], tmp_path: Path) -> None:
+def test_verification_refuses_a_stranger(children: Children, gate: TlsGate, tmp_path: Path) -> None:
     """With ``verifyTls`` a server whose certificate no authority has signed is not pulled from, and the log says why."""
-    _, opened = gate
     server = EmsServer(children, subfolder(tmp_path, "strict"), "verifyTls = true,")
-    server.api("pullStream", uri=f"rtmps://localhost:{opened.port}/live/source", localStreamName="mine")
+    server.api("pullStream", uri=f"rtmps://localhost:{gate.port}/live/source", localStreamName="mine")
     wait_until(lambda: "certificate verify failed" in server.output, "the refusal in the log")
     server.stop()
 

@@ -14,8 +14,8 @@ from tests.interop.clients import (
     play_with_rtmpsrc,
 )
 from tests.interop.gates import TunnelGate
-from tests.interop.packets import decoder_complaints, read_packets, run_in
-from tests.interop.peers import Nginx, has_nginx, publish
+from tests.interop.packets import assert_arrived, read_packets
+from tests.interop.peers import Nginx, publish
 from tests.processes import Children, wait_until
 from tests.server import DOORS, EmsServer
 
@@ -52,52 +52,36 @@ def test_sound_stays_with_the_picture(broadcast: Broadcast, player: str) -> None
 
 
 @pytest.fixture
-def gate(children: Children, tmp_path: Path) -> Iterator[tuple[Nginx, TunnelGate]]:
-    """nginx-rtmp behind a tunnel server of somebody else."""
-    if not has_nginx():
-        pytest.fail("nginx with its RTMP module is not installed; tests/setup-machine.sh installs it")
-    nginx = Nginx(children, subfolder(tmp_path, "nginx"))
-    nginx.start()
+def gate(nginx: Nginx) -> Iterator[TunnelGate]:
+    """A tunnel server of somebody else, with nginx-rtmp behind it."""
     with TunnelGate(nginx.port) as opened:
-        yield nginx, opened
+        yield opened
 
 
-def test_pull_through_http(ems_server: EmsServer, gate: tuple[Nginx, TunnelGate], children: Children, tmp_path: Path) -> None:
+def test_pull_through_http(ems_server: EmsServer, nginx: Nginx, gate: TunnelGate, children: Children, tmp_path: Path) -> None:
     """R-026: ``pullStream uri=rtmpt://…`` brings in a stream of another server, frame for frame."""
-    nginx, opened = gate
     sent = clips.clip("h264_bframes_aac")
     publish(children, sent, nginx.url("source"))
-    ems_server.api("pullStream", uri=f"rtmpt://127.0.0.1:{opened.port}/live/source", localStreamName="mine")
+    ems_server.api("pullStream", uri=f"rtmpt://127.0.0.1:{gate.port}/live/source", localStreamName="mine")
     ems_server.wait_for_stream("mine")
     playback = play_with_rtmpdump(children, ems_server.rtmp("mine"), tmp_path, SECONDS)()
-    assert_arrived(playback.recording, sent)
-    assert {"open", "send", "idle"} <= set(opened.commands)
+    assert_arrived(playback.recording, sent, SECONDS)
+    assert {"open", "send", "idle"} <= set(gate.commands)
 
 
-def test_push_through_http(ems_server: EmsServer, gate: tuple[Nginx, TunnelGate], children: Children, tmp_path: Path) -> None:
+def test_push_through_http(ems_server: EmsServer, nginx: Nginx, gate: TunnelGate, children: Children, tmp_path: Path) -> None:
     """R-026: ``pushStream uri=rtmpt://…`` sends a local stream to another server; when it is stopped the session is closed."""
-    nginx, opened = gate
     sent = clips.clip("h264_bframes_aac")
     publish(children, sent, ems_server.rtmp("mine"))
     ems_server.wait_for_stream("mine")
     job = ems_server.api(
-        "pushStream", uri=f"rtmpt://127.0.0.1:{opened.port}/live", localStreamName="mine", targetStreamName="theirs"
+        "pushStream", uri=f"rtmpt://127.0.0.1:{gate.port}/live", localStreamName="mine", targetStreamName="theirs"
     )
-    wait_until(lambda: opened.commands.count("send") > 20, "the stream to be sent")
+    wait_until(lambda: gate.commands.count("send") > 20, "the stream to be sent")
     playback = play_with_rtmpdump(children, nginx.url("theirs"), tmp_path, SECONDS)()
-    assert_arrived(playback.recording, sent)
+    assert_arrived(playback.recording, sent, SECONDS)
     ems_server.api("removeConfig", id=str(job["configId"]))
-    wait_until(lambda: opened.commands[-1] == "close", "the session to be closed")
-
-
-def assert_arrived(recording: Path | None, clip: Path) -> None:
-    """The recording is an unbroken run of the clip's frames and decodes."""
-    assert recording is not None
-    received, original = read_packets(recording), read_packets(clip)
-    assert len(received["video"]) > (SECONDS - 2) * clips.FRAME_RATE
-    for kind in ("video", "audio"):
-        run_in(received[kind], original[kind])
-    assert not decoder_complaints(recording)
+    wait_until(lambda: gate.commands[-1] == "close", "the session to be closed")
 
 
 def test_the_acceptor_of_the_configuration_is_what_opens_the_port(children: Children, tmp_path: Path) -> None:

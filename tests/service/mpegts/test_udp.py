@@ -125,7 +125,7 @@ async def test_senders_can_be_turned_away(loopback: LoopbackTs, tmp_path: Path) 
 @pytest_twisted.ensureDeferred
 async def test_a_pull_takes_what_is_sent_to_its_port(loopback: LoopbackTs) -> None:
     """dmpegtsudp parses: the pull waits, streams when somebody sends, and waits again when nobody does."""
-    sink, port = loopback.watch(), free_port(socket.SOCK_DGRAM)
+    sink, port = loopback.watch(), free_port()
     job = await loopback.pull(f"dmpegtsudp://127.0.0.1:{port}")
     assert job.status.current.state.description == "Connecting"
     sender = loopback.udp()
@@ -140,7 +140,7 @@ async def test_a_pull_takes_what_is_sent_to_its_port(loopback: LoopbackTs) -> No
 @pytest_twisted.ensureDeferred
 async def test_an_untouched_pull_gives_the_packets(loopback: LoopbackTs) -> None:
     """mpegtsudp registers `<name>_ts` only, of type INS, with the very bytes that were sent."""
-    sink, port = loopback.watch(), free_port(socket.SOCK_DGRAM)
+    sink, port = loopback.watch(), free_port()
     await loopback.pull(f"mpegtsudp://127.0.0.1:{port}")
     send(loopback.udp(), port)
     await loopback.until(lambda: sum(len(frame.data) for frame in sink.frames) == len(STREAM), "the packets")

@@ -36,7 +36,7 @@ class RtpWorld:
         self.clock = FarRtspNetwork()
         self.server = testing_server(self.clock)
         self.observer = Observer()
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
         self.sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def pull(self, host: str = HOST, **settings: Any) -> Any:
