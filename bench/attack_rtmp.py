@@ -6,7 +6,6 @@ The players must not lose a frame, the server must not keep memory, and its log 
 the same in memory: ``EMS_MUTATIONS=200000 .venv/bin/pytest tests/service/rtmp/test_mutations.py``.)
 """
 
-import argparse
 import random
 import socket
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options
 from bench.measure import resident_bytes
 from bench.programs import Players, Publisher, require, start_ems
 from bench.report import Goals, print_run
@@ -37,11 +37,7 @@ MEMORY_GROWTH = 8 << 20
 
 def main() -> int:
     """Run the attack; the exit status is 1 when a promise was not kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--players", type=int, default=20)
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = read_options(__doc__, players=20, seconds=60, seed=1)
     require("ffmpeg", "taskset")
     with tempfile.TemporaryDirectory() as folder:
         run = measure(Path(folder), options.players, options.seconds, options.seed)

@@ -6,7 +6,6 @@ Each time the players must stay connected and have a picture again soon after th
 server must hold no more memory than after the first few rounds.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options
 from bench.measure import resident_bytes
 from bench.programs import require
 from bench.report import Goals, print_run
@@ -39,11 +39,7 @@ MEMORY_GROWTH = 4 << 20
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a promise was not kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", nargs="+", choices=SOURCES, default=[*SOURCES])
-    parser.add_argument("--flaps", type=int, default=50)
-    parser.add_argument("--players", type=int, default=10)
-    options = parser.parse_args()
+    options = read_options(__doc__, source=[*SOURCES], flaps=50, players=10)
     require("nginx", "ffmpeg")
     goals = Goals()
     for name in options.source:

@@ -7,21 +7,20 @@ afresh, and the servers take turns: nginx-rtmp, ours with MPEG-TS, ours with fra
 time, threads included, for each second of each stream; a part of it, which is shown, is the intake alone (ours without HLS).
 """
 
-import argparse
 import functools
 import json
 import socket
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options, take_turns
 from bench.measure import cpu_seconds
-from bench.programs import NGINX_MODULE, SERVER_CORE, Publisher, RtmpServer, require, start_ems
-from bench.report import Goals, median, print_run, print_table
+from bench.programs import Publisher, RtmpServer, require, start_ems, start_nginx
+from bench.report import Goals, median, print_table
 from tests.processes import Children, free_port, wait_until
 
 CHUNK_SECONDS = 2
@@ -35,36 +34,17 @@ CPU_RATIO = 1.2
 
 GOAL_STREAMS = 40
 
+SERVERS = ("nginx", "ts", "fmp4", "intake")
+"""What takes turns: the peer, our server with two kinds of segments, and our server without any."""
+
 Start = Callable[[Children, Path, int], RtmpServer]
 """Starts a server that writes so many streams, ``s0`` and so on, to ``<folder>/hls``."""
 
 
-def start_nginx(children: Children, folder: Path, streams: int) -> RtmpServer:
-    """nginx with the rtmp module, cutting at key frames as we do; what is not named here has its default."""
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(f"""load_module {NGINX_MODULE};
-daemon off;
-master_process off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 8192; }}
-rtmp {{
-    access_log off;
-    server {{
-        listen 127.0.0.1:{port};
-        chunk_size 4096;
-        application live {{
-            live on;
-            hls on; hls_path {folder}/hls; hls_nested on;
-            hls_fragment {CHUNK_SECONDS}s; hls_playlist_length {CHUNK_SECONDS * PLAYLIST_LENGTH}s;
-        }}
-    }}
-}}
-""")
-    child = children.start("taskset", "-c", str(SERVER_CORE), "nginx", "-p", folder, "-c", config)
-    return RtmpServer("nginx", child, port)
+def start_segmenting_nginx(children: Children, folder: Path, streams: int) -> RtmpServer:
+    """nginx with the rtmp module, cutting at key frames as we do."""
+    segments = f"hls on; hls_path {folder}/hls; hls_nested on; hls_fragment {CHUNK_SECONDS}s;"
+    return start_nginx(children, folder, f"live on; {segments} hls_playlist_length {CHUNK_SECONDS * PLAYLIST_LENGTH}s;")
 
 
 def start_ours(children: Children, folder: Path, streams: int, *, segment_type: str, reactor: str) -> RtmpServer:
@@ -144,30 +124,13 @@ def report(runs: list[dict[str, Any]], counts: list[int], servers: list[str]) ->
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a figure was not reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 10, GOAL_STREAMS])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--reactor", default="asyncio", help="Twisted reactor of our server")
-    parser.add_argument("--servers", nargs="+", default=["nginx", "ts", "fmp4", "intake"])
-    options = parser.parse_args()
+    options = read_options(__doc__, streams=[1, 10, GOAL_STREAMS], rounds=3, seconds=20, servers=[*SERVERS], reactor="asyncio")
     require("nginx", "ffmpeg", "taskset")
-    starters: dict[str, Start] = {"nginx": start_nginx}
+    starters: dict[str, Start] = {"nginx": start_segmenting_nginx}
     for name, segment_type in (("ts", "ts"), ("fmp4", "fmp4"), ("intake", "")):
         starters[name] = functools.partial(start_ours, segment_type=segment_type, reactor=options.reactor)
-    runs: list[dict[str, Any]] = []
-    for round_number in range(options.rounds):
-        for count in options.streams:
-            for name in options.servers:
-                run: dict[str, Any] = {"server": name, "streams": count, "round": round_number}
-                try:
-                    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-                        run |= measure(starters[name], Path(folder), count, options.seconds)
-                    runs.append(run)
-                except AssertionError as error:
-                    # The machine was too busy for this run: the others count.
-                    run["failed"] = str(error)
-                print_run(**run)
+    in_memory = Path("/dev/shm")
+    runs = take_turns(options, "streams", lambda name, *run: measure(starters[name], *run, options.seconds), in_memory)
     return report(runs, options.streams, options.servers)
 
 

@@ -7,13 +7,13 @@ compared with the answers: a job of which the server had said that it exists mus
 it had said is removed must not.
 """
 
-import argparse
 import random
 import sys
 import tempfile
 from itertools import count
 from pathlib import Path
 
+from bench.command import read_options
 from bench.report import Goals, print_run
 from tests.processes import Children
 from tests.service.jobs.killing import Knowledge, command_until_killed, jobs_of, start
@@ -21,10 +21,7 @@ from tests.service.jobs.killing import Knowledge, command_until_killed, jobs_of,
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a promise was not kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = read_options(__doc__, kills=50, seed=1)
     with tempfile.TemporaryDirectory() as folder:
         wrong, answers = kill(Path(folder), options.kills, random.Random(options.seed))
     goals = Goals()

@@ -72,8 +72,8 @@ def start_ems(children: Children, folder: Path, reactor: str = "asyncio", more: 
     return RtmpServer("ems", _pinned(children, SERVER_CORE, *command), port)
 
 
-def start_nginx(children: Children, folder: Path) -> RtmpServer:
-    """nginx with the rtmp module as one process; what is not named here has its default."""
+def start_nginx(children: Children, folder: Path, live: str = "live on; play_restart off;") -> RtmpServer:
+    """nginx with the rtmp module as one process, and its application ``live`` as given; what is not named has its default."""
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(f"""load_module {NGINX_MODULE};
@@ -88,7 +88,7 @@ rtmp {{
     server {{
         listen 127.0.0.1:{port};
         chunk_size 4096;
-        application live {{ live on; play_restart off; }}
+        application live {{ {live} }}
     }}
 }}
 """)

@@ -7,16 +7,15 @@ that players received while they were watched, the delay of video frames from th
 frames lost, and the growth of the server's memory for each player.
 """
 
-import argparse
 import functools
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options, take_turns
 from bench.measure import cpu_seconds, usual_resident_bytes
 from bench.programs import STARTERS, Players, Publisher, RtmpServer, require, start_ems
-from bench.report import Goals, median, print_run, print_table
+from bench.report import Goals, median, print_table
 from tests.processes import Children
 
 WARM_SECONDS = 20
@@ -45,28 +44,10 @@ BYTES_PER_PLAYER = 4096
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a figure was not reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--players", type=int, nargs="+", default=[100, 500, 1000])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--servers", nargs="+", choices=STARTERS, default=[*STARTERS])
-    parser.add_argument("--reactor", default="asyncio", help="Twisted reactor of our server")
-    options = parser.parse_args()
+    options = read_options(__doc__, players=[100, 500, 1000], rounds=3, seconds=10, servers=[*STARTERS], reactor="asyncio")
     require("nginx", "ffmpeg", "taskset")
     starters = {**STARTERS, "ems": functools.partial(start_ems, reactor=options.reactor)}
-    runs: list[dict[str, Any]] = []
-    for round_number in range(options.rounds):
-        for count in options.players:
-            for name in options.servers:
-                run: dict[str, Any] = {"server": name, "players": count, "round": round_number}
-                try:
-                    with tempfile.TemporaryDirectory() as folder:
-                        run |= measure(starters[name], Path(folder), count, options.seconds)
-                    runs.append(run)
-                except AssertionError as error:
-                    # The machine was too busy for this run: the others count.
-                    run["failed"] = str(error)
-                print_run(**run)
+    runs = take_turns(options, "players", lambda name, *run: measure(starters[name], *run, options.seconds))
     return report(runs)
 
 

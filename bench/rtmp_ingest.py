@@ -6,17 +6,16 @@ Each run starts a server afresh, and the servers take turns. It measures the ser
 stream.
 """
 
-import argparse
 import functools
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options, take_turns
 from bench.measure import cpu_seconds
 from bench.programs import STARTERS, Publisher, RtmpServer, require, start_ems
-from bench.report import Goals, median, print_run, print_table
+from bench.report import Goals, median, print_table
 from tests.processes import Children
 
 SETTLE_SECONDS = 3
@@ -28,28 +27,10 @@ CPU_RATIO = 2.0
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a figure was not reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--publishers", type=int, nargs="+", default=[40, 100])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--servers", nargs="+", choices=STARTERS, default=[*STARTERS])
-    parser.add_argument("--reactor", default="asyncio", help="Twisted reactor of our server")
-    options = parser.parse_args()
+    options = read_options(__doc__, publishers=[40, 100], rounds=5, seconds=10, servers=[*STARTERS], reactor="asyncio")
     require("nginx", "ffmpeg", "taskset")
     starters = {**STARTERS, "ems": functools.partial(start_ems, reactor=options.reactor)}
-    runs: list[dict[str, Any]] = []
-    for round_number in range(options.rounds):
-        for count in options.publishers:
-            for name in options.servers:
-                run: dict[str, Any] = {"server": name, "publishers": count, "round": round_number}
-                try:
-                    with tempfile.TemporaryDirectory() as folder:
-                        run |= measure(starters[name], Path(folder), count, options.seconds)
-                    runs.append(run)
-                except AssertionError as error:
-                    # The machine was too busy for this run: the others count.
-                    run["failed"] = str(error)
-                print_run(**run)
+    runs = take_turns(options, "publishers", lambda name, *run: measure(starters[name], *run, options.seconds))
     return report(runs)
 
 

@@ -7,7 +7,6 @@ server has a processor core to itself but for the publisher. Measured is the pro
 relayed stream: sending costs what a player costs, receiving what a publisher costs.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options
 from bench.measure import cpu_seconds
 from bench.programs import CLIENT_CORE, FRAME_RATE, SERVER_CORE, Publisher, require
 from bench.report import Goals, median, print_run, print_table
@@ -32,11 +32,7 @@ LOST_SHARE = 0.02
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when frames were lost."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10)
-    options = parser.parse_args()
+    options = read_options(__doc__, streams=100, rounds=3, seconds=10)
     require("ffmpeg", "taskset")
     runs: list[dict[str, Any]] = []
     for round_number in range(options.rounds):

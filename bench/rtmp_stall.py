@@ -6,7 +6,6 @@ The others must not miss a frame, the server must not hoard memory for the stopp
 frame when it wakes.
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options
 from bench.measure import resident_bytes
 from bench.programs import Players, Publisher, RtmpServer, require, start_ems
 from bench.report import Goals, print_run
@@ -34,11 +34,7 @@ LONGEST_GAP_MS = 500
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a promise was not kept."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--players", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--reactor", default="asyncio", help="Twisted reactor of our server")
-    options = parser.parse_args()
+    options = read_options(__doc__, players=200, seconds=30, reactor="asyncio")
     require("ffmpeg", "taskset")
     with tempfile.TemporaryDirectory() as folder:
         run = measure(Path(folder), options.players, options.seconds, options.reactor)

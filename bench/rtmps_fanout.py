@@ -6,13 +6,13 @@ The publisher comes without TLS, so what is measured is the way out: the server'
 received, encryption and kernel included, and the delay of video frames. The players are those of ``rtmp_fanout`` with OpenSSL.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options
 from bench.measure import cpu_seconds
 from bench.programs import Players, Publisher, require, start_ems
 from bench.report import Goals, median, print_run, print_table
@@ -28,12 +28,7 @@ CPU_US = 12
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a figure was not reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--players", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--reactor", default="asyncio", help="Twisted reactor of our server")
-    options = parser.parse_args()
+    options = read_options(__doc__, players=300, rounds=3, seconds=10, reactor="asyncio")
     require("ffmpeg", "openssl", "taskset")
     runs: list[dict[str, Any]] = []
     for round_number in range(options.rounds):

@@ -7,12 +7,12 @@ an interleaved player received, and for each RTP packet that a UDP player receiv
 what the receivers' half of the kernel does to the sender.
 """
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.command import read_options
 from bench.measure import cpu_seconds
 from bench.programs import CLIENT_CORE, Players, Publisher, client, require, start_ems
 from bench.report import Goals, median, print_run, print_table
@@ -40,13 +40,7 @@ class RtspPlayers(Players):
 
 def main() -> int:
     """Run the benchmark; the exit status is 1 when a figure was not reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--interleaved", type=int, default=500)
-    parser.add_argument("--udp", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--reactor", default="asyncio", help="Twisted reactor of our server")
-    options = parser.parse_args()
+    options = read_options(__doc__, interleaved=500, udp=200, rounds=3, seconds=10, reactor="asyncio")
     require("ffmpeg", "taskset")
     runs: list[dict[str, Any]] = []
     for round_number in range(options.rounds):

@@ -1,12 +1,13 @@
 """Files of running streams in memory: what segmenters have just written, for a web server that need not read it again.
 
 A segmenter writes a segment or a playlist to the disk for good, and puts the same bytes here for as long as they are fresh.
-The web server looks here first. A playlist that can answer questions (low-latency HLS: ``_HLS_msn`` and the like) is put as a
+The web server looks here first. A segment that comes in pieces is put together when somebody asks for it: most of those of a
+hundred cameras nobody ever does. A playlist that can answer questions (low-latency HLS: ``_HLS_msn`` and the like) is put as a
 `LiveFile`, which makes its bytes when it is asked.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from time import time
 from typing import NamedTuple, Protocol
@@ -34,6 +35,14 @@ class LiveFile(Protocol):
         """The content for these query parameters, perhaps later. Raises `Unavailable`."""
 
 
+class _Pieces(NamedTuple):
+    """A file as it was put here."""
+
+    pieces: Sequence[bytes]
+    size: int
+    modified: float
+
+
 class PublishedFiles:
     """Fresh files by their absolute path. Beyond `MAX_BYTES` the oldest go: they are on the disk as well."""
 
@@ -41,15 +50,16 @@ class PublishedFiles:
     """About 100 s of 20 Mbit/s: the players of a live stream are within the newest half minute of it."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[Path, PublishedFile] = OrderedDict()
+        self._files: OrderedDict[Path, _Pieces] = OrderedDict()
         self._live: dict[Path, LiveFile] = {}
         self._bytes = 0
 
-    def put(self, path: Path, data: bytes) -> None:
-        """These are the bytes of that file now."""
+    def put(self, path: Path, *pieces: bytes) -> None:
+        """These are the bytes of that file now, one piece behind the other."""
         self._drop(path)
-        self._files[path] = PublishedFile(data, time())
-        self._bytes += len(data)
+        size = sum(map(len, pieces))
+        self._files[path] = _Pieces(pieces, size, time())
+        self._bytes += size
         while self._bytes > self.MAX_BYTES:
             self._drop(next(iter(self._files)))
 
@@ -64,7 +74,12 @@ class PublishedFiles:
 
     def get(self, path: Path) -> PublishedFile | None:
         """The file, if it is here."""
-        return self._files.get(path)
+        found = self._files.get(path)
+        if found is None:
+            return None
+        if len(found.pieces) != 1:
+            found = self._files[path] = found._replace(pieces=(b"".join(found.pieces),))
+        return PublishedFile(found.pieces[0], found.modified)
 
     def live(self, path: Path) -> LiveFile | None:
         """The live file of that path, if it is one."""
@@ -73,4 +88,4 @@ class PublishedFiles:
     def _drop(self, path: Path) -> None:
         found = self._files.pop(path, None)
         if found is not None:
-            self._bytes -= len(found.data)
+            self._bytes -= found.size

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ems.streams.ingest import IngestPoints
     from ems.streams.manager import StreamManager
     from ems.version import Version
+    from ems.vod.service import VodService
     from ems.web.service import WebServer
 
 
@@ -50,6 +51,7 @@ class Server:
     rtmp_gate: "RtmpGate" = field(init=False)
     jobs: "JobService" = field(init=False)
     metadata: "MetadataService" = field(init=False)
+    vod: "VodService | None" = field(init=False, default=None)
     web: "WebServer | None" = field(init=False, default=None)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,9 @@ from ems.demo import DemoStream
 from ems.events.sinks import EventSinks
 from ems.housekeeping import Housekeeping
 from ems.jobs.service import JobService
+from ems.jobs.setup_file import METADATA_KIND
 from ems.log import LogOutputs
+from ems.metadata.listener import listener_job
 from ems.metadata.service import MetadataService
 from ems.net.acceptor import Acceptors
 from ems.net.registry import ConnectionRegistry
@@ -30,6 +32,7 @@ from ems.segmenters.hls.job import HlsJobs
 from ems.server import Server
 from ems.streams.manager import StreamManager
 from ems.version import read_version
+from ems.vod.service import STORAGES_FILE, VodService
 from ems.web.service import WebServer
 
 WEB_CONFIG = "webconfig.lua"
@@ -115,6 +118,8 @@ def make_service(
     job_file = Store(prepared.resolve(application.push_pull_persistence_file))
     server.jobs = JobService(server, pullers=pullers(), pushers=pushers(), store=job_file)
     server.jobs.makers["hls"] = HlsJobs(server)
+    server.jobs.makers[METADATA_KIND] = listener_job
+    server.vod = VodService(server, Store(job_file.path.with_name(STORAGES_FILE)))
     service = EmsService(server)
     log = LogService(server.log, begin=begin_log)
     housekeeping = Housekeeping(reactor, server.connections)
@@ -126,6 +131,7 @@ def make_service(
         server.streams,
         *guards,
         server.metadata,
+        server.vod,
         server.acceptors,
         server.jobs,
         housekeeping,

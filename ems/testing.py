@@ -29,11 +29,14 @@ from zope.interface import implementer
 
 from ems.access import guard
 from ems.config import AcceptorConfig, Application, Config, Runtime
+from ems.config.store import Unstored
 from ems.interfaces import IFrameSink
 from ems.jobs.service import JobService
+from ems.jobs.setup_file import METADATA_KIND
 from ems.log import LogOutputs
 from ems.media.frame import Frame
 from ems.media.track import Track
+from ems.metadata.listener import listener_job
 from ems.metadata.service import MetadataService
 from ems.net.acceptor import Acceptors
 from ems.net.registry import ConnectionRegistry
@@ -44,6 +47,7 @@ from ems.server import Server
 from ems.streams.inbound import InboundStream
 from ems.streams.manager import StreamManager
 from ems.version import read_version
+from ems.vod.service import VodService
 
 __all__ = ["MemoryPeer", "MemoryTransport", "RecordingSink", "stream_of", "testing_server"]
 
@@ -86,6 +90,9 @@ def testing_server(
     server.acceptors = Acceptors(server, clock)
     server.jobs = JobService(server, pullers=pullers or {}, pushers=pushers or {})
     server.jobs.makers["hls"] = HlsJobs(server)
+    server.jobs.makers[METADATA_KIND] = listener_job
+    server.vod = VodService(server, Unstored())
+    server.vod.startService()
     server.connections.startService()
     server.streams.startService()
     server.jobs.startService()

@@ -11,6 +11,7 @@ from ems.config.keys import FilePath, Section, SectionList, declarations
 from ems.config.reader import Findings
 from ems.config.sections import (
     DEFAULT_CLIENT_SIDE_BUFFER,
+    DEFAULT_OUT_BUFFER,
     AcceptorConfig,
     Application,
     Applications,
@@ -53,6 +54,11 @@ def check_application(
     application = replace(_rebased(application, app_dir), app_dir=app_dir)
     _check_names(application, findings)
     _check_authentication(application, directory, findings)
+    if application.max_rtsp_out_buffer != DEFAULT_OUT_BUFFER:
+        findings.note(
+            f"{PLACE}.maxRtspOutBuffer",
+            "is not used: what waits for RTSP clients is kept once for all of them, 4 s and 4 MiB at most",
+        )
     return replace(
         application,
         acceptors=_usable_acceptors(application.acceptors, known_protocols, directory, findings),

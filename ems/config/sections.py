@@ -180,7 +180,10 @@ class Application:
     validate_handshake: bool = key("validateHandshake", Boolean(), True, "refuse RTMP clients whose digest handshake is wrong")
     max_rtmp_out_buffer: int = key("maxRtmpOutBuffer", OUT_BUFFER, DEFAULT_OUT_BUFFER, "bytes that may wait for one RTMP client")
     max_rtsp_out_buffer: int = key(
-        "maxRtspOutBuffer", OUT_BUFFER, DEFAULT_OUT_BUFFER, "bytes that may wait for one interleaved RTSP client"
+        "maxRtspOutBuffer",
+        OUT_BUFFER,
+        DEFAULT_OUT_BUFFER,
+        "accepted, but what waits for RTSP clients is kept once for all of them: 4 s and 4 MiB at most",
     )
     force_rtmp_datarate: bool = key("forceRtmpDatarate", Boolean(), False, "write fixed data rates into RTMP metadata")
     enable_check_bandwidth: bool = key(

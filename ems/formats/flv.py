@@ -116,6 +116,11 @@ class TagReader:
         self.tracks: tuple[Track, ...] = ()
         self.skipped = 0
 
+    def length_size(self, track_id: int) -> int:
+        """The size of the NAL unit lengths in a track's tags: 1, 2 or 4; 0 for a track that has no NAL units."""
+        track = next((track for track in self.tracks if track.id == track_id), None)
+        return self._length_sizes[track_id] if track and track.codec in NAL_CODECS else 0
+
     def video(self, body: bytes) -> list[Sample]:
         """The frames of a video tag. Raises `MalformedData` when a configuration record or a size in it is broken."""
         if not body:

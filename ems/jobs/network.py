@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @implementer(IAttemptObserver)
-class Attempt:
+class JobAttempt:
     """One attempt of a job, between the job and the puller or pusher that makes it.
 
     What is said after the end, or after the job has stopped, does not reach the job.
@@ -75,7 +75,7 @@ class NetworkJob(Job, ABC):
         self.uri = uri
         self._service = service
         self._pauses = Pauses(service.random)
-        self._attempt: Attempt | None = None
+        self._attempt: JobAttempt | None = None
         self._next: IDelayedCall | None = None
         self._began = 0.0
         self._streaming_since = 0.0
@@ -93,7 +93,7 @@ class NetworkJob(Job, ABC):
             attempt.stop(reason)
 
     @abstractmethod
-    def launch(self, attempt: Attempt) -> "IAttempt":
+    def launch(self, attempt: JobAttempt) -> "IAttempt":
         """Begin an attempt. Raises `CommandError` when this is no moment for one, and whatever a plugin raises."""
 
     def connected(self) -> None:
@@ -139,7 +139,7 @@ class NetworkJob(Job, ABC):
         self.attempts += 1
         self._began = self._service.now
         self._enter(State.CONNECTING)
-        attempt = self._attempt = Attempt(self)
+        attempt = self._attempt = JobAttempt(self)
         try:
             under_way = self.launch(attempt)
         except CommandError as error:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ems.errors import CommandError
-from ems.jobs.network import Attempt, NetworkJob
+from ems.jobs.network import JobAttempt, NetworkJob
 
 if TYPE_CHECKING:
     from ems.interfaces import IAttempt
@@ -21,7 +21,7 @@ class PullJob(NetworkJob):
         self._service.server.events.emit("pullStreamFailed", lambda: self.configuration)
         super().ended(reason)
 
-    def launch(self, attempt: Attempt) -> "IAttempt":
+    def launch(self, attempt: JobAttempt) -> "IAttempt":
         server = self._service.server
         if self.name in server.streams.inbound:
             raise CommandError(f"Stream name {self.name} already taken")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ems.jobs.network import Attempt, NetworkJob
+from ems.jobs.network import JobAttempt, NetworkJob
 from ems.jobs.pauses import FIRST
 from ems.jobs.status import State
 
@@ -16,7 +16,7 @@ class PushJob(NetworkJob):
 
     kind = "push"
 
-    def launch(self, attempt: Attempt) -> "IAttempt":
+    def launch(self, attempt: JobAttempt) -> "IAttempt":
         server = self._service.server
         under_way: IAttempt = self._service.pushers[self.uri.scheme].push(server, self.uri, self.settings, attempt)
         return under_way

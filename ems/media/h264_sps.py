@@ -10,7 +10,7 @@ from fractions import Fraction
 from ems.errors import MalformedData
 from ems.media.bits import BitReader, rbsp
 from ems.media.nal import MAX_PARAMETER_SET
-from ems.media.picture import checked_size, plausible_frame_rate
+from ems.media.picture import CROP_UNITS, checked_size, plausible_frame_rate, skip_video_signal
 
 CHROMA_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 """profile_idc values whose SPS tells chroma format, bit depths and scaling lists (§7.3.2.1.1)."""
@@ -22,8 +22,6 @@ MAX_CPB_COUNT = 32
 """cpb_cnt_minus1 + 1 (§E.2.2)."""
 
 _SPS = 7
-_EXTENDED_SAR = 255
-_CROP_UNITS = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def parse_sps(nal: bytes) -> Sps:
     pic_order_cnt_type = _skip_picture_order(reader)
     max_num_ref_frames = reader.ue()
     reader.skip(1)  # gaps_in_frame_num_value_allowed_flag
-    crop_unit = (1, 1) if separate_planes else _CROP_UNITS[chroma_format_idc]
+    crop_unit = (1, 1) if separate_planes else CROP_UNITS[chroma_format_idc]
     width, height, frame_mbs_only = _picture_size(reader, crop_unit)
     frame_rate, max_num_reorder_frames = _vui(reader)
     return Sps(
@@ -158,7 +156,7 @@ def _vui(reader: BitReader) -> tuple[Fraction | None, int | None]:
     try:
         if not reader.flag():
             return None, None
-        _skip_video_signal(reader)
+        skip_video_signal(reader)
         frame_rate = _frame_rate(reader)
         if nal_hrd := reader.flag():
             _skip_hrd(reader)
@@ -168,21 +166,6 @@ def _vui(reader: BitReader) -> tuple[Fraction | None, int | None]:
         return frame_rate, _reorder_frames(reader)
     except MalformedData:
         return frame_rate, None
-
-
-def _skip_video_signal(reader: BitReader) -> None:
-    """The VUI from the aspect ratio to the chroma location."""
-    if reader.flag() and reader.u(8) == _EXTENDED_SAR:
-        reader.skip(32)
-    if reader.flag():
-        reader.skip(1)  # overscan_appropriate_flag
-    if reader.flag():
-        reader.skip(4)  # video_format, video_full_range_flag
-        if reader.flag():
-            reader.skip(24)  # colour_primaries, transfer_characteristics, matrix_coefficients
-    if reader.flag():
-        reader.ue()  # chroma_sample_loc_type_top_field
-        reader.ue()  # chroma_sample_loc_type_bottom_field
 
 
 def _frame_rate(reader: BitReader) -> Fraction | None:

@@ -11,7 +11,7 @@ from typing import Self
 from ems.errors import MalformedData
 from ems.media.bits import BitReader, rbsp
 from ems.media.nal import MAX_PARAMETER_SET
-from ems.media.picture import checked_size, plausible_frame_rate
+from ems.media.picture import CROP_UNITS, checked_size, plausible_frame_rate, skip_video_signal
 
 MAX_SUB_LAYERS = 7
 """sps_max_sub_layers_minus1 + 1 (§7.4.3.2.1)."""
@@ -26,8 +26,6 @@ MAX_LONG_TERM_PICTURES = 32
 """num_long_term_ref_pics_sps (§7.4.3.2.1)."""
 
 _SPS = 33
-_EXTENDED_SAR = 255
-_CROP_UNITS = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ def _picture_size(reader: BitReader) -> tuple[int, int, int]:
     chroma_format_idc = reader.ue()
     if chroma_format_idc > 3:
         raise MalformedData(f"chroma_format_idc {chroma_format_idc} does not exist")
-    crop_unit = _CROP_UNITS[chroma_format_idc]
+    crop_unit = CROP_UNITS[chroma_format_idc]
     if chroma_format_idc == 3 and reader.flag():
         crop_unit = (1, 1)  # separate_colour_plane_flag
     width, height = reader.ue(), reader.ue()
@@ -166,7 +164,7 @@ def _frame_rate(reader: BitReader, poc_bits: int) -> Fraction | None:
         _skip_coding_tools(reader, poc_bits)
         if not reader.flag():
             return None
-        _skip_video_signal(reader)
+        _skip_pictures(reader)
         if not reader.flag():
             return None
         num_units_in_tick, time_scale = reader.u(32), reader.u(32)
@@ -247,19 +245,9 @@ def _skip_long_term_pictures(reader: BitReader, poc_bits: int) -> None:
     reader.skip(count * (poc_bits + 1))
 
 
-def _skip_video_signal(reader: BitReader) -> None:
+def _skip_pictures(reader: BitReader) -> None:
     """The VUI from the aspect ratio to the default display window (§E.2.1)."""
-    if reader.flag() and reader.u(8) == _EXTENDED_SAR:
-        reader.skip(32)
-    if reader.flag():
-        reader.skip(1)  # overscan_appropriate_flag
-    if reader.flag():
-        reader.skip(4)  # video_format, video_full_range_flag
-        if reader.flag():
-            reader.skip(24)  # colour_primaries, transfer_characteristics, matrix_coeffs
-    if reader.flag():
-        reader.ue()  # chroma_sample_loc_type_top_field
-        reader.ue()  # chroma_sample_loc_type_bottom_field
+    skip_video_signal(reader)
     reader.skip(3)  # neutral_chroma_indication_flag, field_seq_flag, frame_field_info_present_flag
     if reader.flag():
         for _ in range(4):

@@ -60,6 +60,16 @@ class Timeline:
         self.jumps = 0
         self.origin = 0
 
+    def begin(self, source_time: int) -> None:
+        """Have this source time be 0, unless there have been frames: for who knows that the first frame is not the earliest."""
+        if self._offset is None:
+            self._offset = -source_time
+            self.origin = source_time
+
+    def precedes(self, source_time: int) -> bool:
+        """True for a time before the stream's beginning, to which `place` would move it and so away from the other tracks."""
+        return self._offset is not None and not self.jumps and -self.MAX_GAP <= source_time + self._offset < 0
+
     def place(self, track_id: int, source_time: int, arrival: int = 0) -> int:
         """The decoding time on the stream's clock of a frame with this unwrapped source time.
 

@@ -11,6 +11,8 @@ one goes to everybody who listens for the stream, to its RTMP players, and to ot
     the object that the server puts around what comes in
 `amf`
     the values of RTMP's data messages as JSON, and JSON as such a message
+`listener`
+    the ports of ``addMetadataListener``, which are there again after a restart
 `push`
     connections to other servers, which get each new metadata of a stream
 """

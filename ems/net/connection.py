@@ -21,8 +21,11 @@ class Connection(Protocol):
     `idle_socket` is for `ems.net.idle`.
     """
 
-    __slots__ = ("bytes_received", "bytes_sent", "created", "first_id", "idle_socket", "registry")
+    __slots__ = ("bytes_received", "bytes_sent", "created", "first_id", "idle_socket", "lingering", "registry")
     """For those with many connections: what is not in slots is in a dictionary, which costs 1.5 KiB from 30 names on."""
+
+    CLOSE_SECONDS = 5
+    """What a peer gets to read what is left and to close its end, where `linger` counts them."""
 
     log = Logger()
     close_level = LogLevel.info
@@ -36,6 +39,7 @@ class Connection(Protocol):
         self.bytes_received = 0
         self.bytes_sent = 0
         self.idle_socket = -1
+        self.lingering = 0
 
     @property
     def layer_ids(self) -> tuple[int, ...]:
@@ -103,6 +107,13 @@ class Connection(Protocol):
         self.log.emit(self.close_level, text, peer=self.peer_name, tag=self.tags[-1], reason=reason)
         if self.transport:
             self.transport.loseConnection()
+
+    def linger(self) -> None:
+        """A second has passed since `close`: after `CLOSE_SECONDS` of them a connection that is still there is cut off."""
+        self.lingering += 1
+        transport: Any = self.transport
+        if self.lingering >= self.CLOSE_SECONDS and transport:
+            transport.abortConnection()
 
     def hand_over(self, protocol: Protocol, data: bytes) -> None:
         """Leave the transport to another protocol, which receives `data` first; this connection was never there."""

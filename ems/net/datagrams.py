@@ -65,8 +65,7 @@ class DatagramTransport:
 class DatagramListener:
     """One sender after the other at some bound sockets, each as a connection that `make` makes.
 
-    `admit` says whether a sender is let in; it is asked for each datagram of those who are not. `strangers` counts the datagrams
-    that came beside those of the sender.
+    `admit` says whether a sender is let in; it is asked for each datagram of those who are not.
     """
 
     log = Logger()
@@ -81,7 +80,6 @@ class DatagramListener:
         self, clock: Any, make: Callable[[PeerAddress], Connection], admit: Callable[[PeerAddress], bool] = lambda peer: True
     ) -> None:
         """`clock` is the reactor, which reads the sockets (`IReactorFDSet`)."""
-        self.strangers = 0
         self._clock = clock
         self._make = make
         self._admit = admit
@@ -123,7 +121,6 @@ class DatagramListener:
         """Whether this is the sender from now on."""
         peer = twisted_address(address)
         if self._connection is not None and now - self._heard < self.TAKEOVER_SECONDS:
-            self.strangers += 1
             return False
         if (self._connection is None and now < self._not_before) or not self._admit(peer):
             return False

@@ -139,7 +139,6 @@ class UdpSocket:
         "bytes_sent",
         "family",
         "lost",
-        "packets_received",
         "packets_sent",
         "tell",
     )
@@ -147,7 +146,7 @@ class UdpSocket:
     def __init__(self, reactor: Any, bound: socket.socket, tell: Receive) -> None:
         self.tell = tell
         self.family = bound.family
-        self.bytes_received = self.packets_received = self.bytes_sent = self.packets_sent = self.lost = 0
+        self.bytes_received = self.bytes_sent = self.packets_sent = self.lost = 0
         self._socket: socket.socket | None = bound
         self._reactor = reactor
         self._segments = True
@@ -184,6 +183,13 @@ class UdpSocket:
     def leave(self, group: str, *, source: str = "", interface: str = "") -> None:
         """Receive it no more: what was given to `join`."""
         self._membership(_MCAST_LEAVE_SOURCE_GROUP if source else _MCAST_LEAVE_GROUP, group, source, interface)
+
+    def set_ip_fields(self, ttl: int | None, tos: int | None) -> None:
+        """Both of the following; None leaves one to the operating system."""
+        if ttl is not None:
+            self.set_ttl(ttl)
+        if tos is not None:
+            self.set_tos(tos)
 
     def set_ttl(self, ttl: int) -> None:
         """How many routers datagrams pass, unicast and multicast alike (0–255)."""
@@ -232,14 +238,17 @@ class UdpSocket:
 
     def send_run(self, run: Run, address: Address | None = None) -> bool:
         """Send the datagrams of a run. False when some are lost already."""
+        ancillary = run.ancillary
+        if not ancillary:
+            return self.send(run.data, address)
         if self._socket is None:
             return False
-        if run.ancillary and not self._segments:
+        if not self._segments:
             return self._send_singly(run, address)
         try:
-            self._socket.sendmsg((run.data,), run.ancillary, 0, address)
+            self._socket.sendmsg((run.data,), ancillary, 0, address)
         except OSError as error:
-            if run.ancillary and error.errno in _UNSEGMENTED:
+            if error.errno in _UNSEGMENTED:
                 self._segments = False
                 return self._send_singly(run, address)
             self.lost += run.count
@@ -261,7 +270,6 @@ class UdpSocket:
             except OSError:
                 # An ICMP error about something that was sent (ECONNREFUSED): the peer may not listen yet.
                 continue
-            self.packets_received += 1
             self.bytes_received += len(data)
             self.tell(data, address)
 

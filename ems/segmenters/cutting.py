@@ -14,8 +14,10 @@ frames before the first key frame of all, but for the `PREROLL`. When another tr
 segment, in the middle of a group of pictures: nothing is lost, unless the open segment has only just begun (`SHORTEST`).
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Protocol
 
 from ems.media.frame import MILLISECOND, SECOND, Frame
@@ -45,6 +47,8 @@ PREROLL = 100 * MILLISECOND
 
 USUAL_DURATION = 40 * MILLISECOND
 """How long the last frame of all lasts when nothing says it."""
+
+_dts = attrgetter("dts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,31 +155,37 @@ class Cutter:
 
     def push(self, frames: Sequence[Frame]) -> None:
         """The next frames."""
-        segment = self._segment
-        if segment is not None and self._goes_on(segment, frames):
-            self._append(segment, frames)
-        else:
-            for frame in frames:
-                self._push(frame)
+        start = 0
+        while start < len(frames):
+            clear = self._clear(frames, start)
+            if clear:
+                self._append(frames[start : start + clear])
+            else:
+                self._push(frames[start])
+            start += clear or 1
 
-    def _goes_on(self, segment: Segment, frames: Sequence[Frame]) -> bool:
-        """True when it is clear at a glance that the open segment takes all these frames."""
-        newest = self._newest
-        if self._overdue or self._excluded or newest is None or not frames:
-            return False
-        last, rules = max([frame.dts for frame in frames]), self._rules
+    def _clear(self, frames: Sequence[Frame], start: int) -> int:
+        """How many of the frames from `start` on the open segment takes, as far as that is clear at a glance."""
+        segment, newest, rules = self._segment, self._newest, self._rules
+        if segment is None or newest is None or self._overdue or self._excluded:
+            return 0
         length = min(rules.length - CLOCK_JITTER, rules.maximum) if rules.maximum else rules.length - CLOCK_JITTER
-        size = segment.size + sum([len(frame.data) for frame in frames])
         limit = min(MAX_BYTES, rules.maximum * BYTES_PER_SECOND // SECOND) if rules.maximum else MAX_BYTES
-        return last - segment.start < length and last - newest <= MAX_GAP and size <= limit
+        until = min(segment.start + length, newest + MAX_GAP)
+        if frames[start].dts >= until:
+            return 0
+        count = bisect_left(frames, until, start, key=_dts) - start
+        size = segment.size + sum([len(frame.data) for frame in frames[start : start + count]])
+        return count if size <= limit else 0
 
-    def _append(self, segment: Segment, frames: Sequence[Frame]) -> None:
+    def _append(self, frames: Sequence[Frame]) -> None:
         """Put these frames into the open segment."""
-        assert self._newest is not None and self._lead is not None
-        self._newest = max(self._newest, *[frame.dts for frame in frames])
-        for frame in [frame for frame in frames if frame.track.id == self._lead.id][-2:]:
+        assert self._segment is not None and self._newest is not None and self._lead is not None
+        self._newest = max(self._newest, frames[-1].dts)
+        lead = self._lead.id
+        for frame in [frame for frame in frames if frame.track.id == lead][-2:]:
             self._follow_lead(frame)
-        self._add(segment, frames)
+        self._add(self._segment, frames)
 
     def _push(self, frame: Frame) -> None:
         segment, newest = self._segment, self._newest

@@ -8,8 +8,9 @@ threads only.
 import os
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -17,6 +18,9 @@ from twisted.logger import Logger
 
 TEMPORARY = re.compile(r"\.[^/]+\.tmp")
 """Names of files that are not finished. They begin with a dot, which no web server gives away."""
+
+MAX_PIECES = 1024
+"""Pieces of data that one system call writes (IOV_MAX of Linux)."""
 
 
 class InOrder:
@@ -55,11 +59,15 @@ class InOrder:
             waiting.callback(None)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file, replacing what is there in one step. Blocks; raises OSError, and then leaves nothing behind."""
+def write_file(path: Path, *pieces: bytes) -> None:
+    """Write a file, its pieces one behind the other, and replace what is there in one step.
+
+    Blocks; raises OSError, and then leaves nothing behind.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb", buffering=0) as file:
+            _write_pieces(file, pieces)
         os.replace(temporary, path)
     except OSError:
         with suppress(OSError):
@@ -67,22 +75,31 @@ def write_file(path: Path, data: bytes) -> None:
         raise
 
 
-def extend_file(path: Path, offset: int, data: bytes) -> None:
-    """Make `data` the end of a file, from `offset` on; what an attempt that failed has left there is cut off.
+def extend_file(path: Path, offset: int, *pieces: bytes) -> None:
+    """Make these pieces the end of a file, from `offset` on; what an attempt that failed has left there is cut off.
 
     Blocks; raises OSError, and then the file ends at `offset`, or as near behind it as the disk lets.
     """
     with path.open("r+b" if offset else "wb", buffering=0) as file:
         file.truncate(offset)
         file.seek(offset)
-        view = memoryview(data)
         try:
-            while view:
-                view = view[file.write(view) :]
+            _write_pieces(file, pieces)
         except OSError:
             with suppress(OSError):
                 file.truncate(offset)
             raise
+
+
+def _write_pieces(file: FileIO, pieces: Sequence[bytes]) -> None:
+    for start in range(0, len(pieces), MAX_PIECES):
+        together = pieces[start : start + MAX_PIECES]
+        written = os.writev(file.fileno(), together)
+        if written < sum(map(len, together)):
+            # A disk that is nearly full takes a part of it; writing the rest tells what it is.
+            rest = memoryview(b"".join(together))[written:]
+            while rest:
+                rest = rest[file.write(rest) :]
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:

@@ -4,11 +4,14 @@ Sources interleave as they like: sound may come half a second before the picture
 soon as every other track has come as far as it, or has been silent for so long that nobody waits for it any more.
 """
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Iterable
+from operator import attrgetter
 
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
+
+_dts = attrgetter("dts")
 
 
 class _Lane:
@@ -17,7 +20,7 @@ class _Lane:
     __slots__ = ("frames", "reached")
 
     def __init__(self, reached: int) -> None:
-        self.frames: deque[Frame] = deque()
+        self.frames: list[Frame] = []
         self.reached = reached
 
 
@@ -64,32 +67,25 @@ class Interleaver:
 
     def drain(self) -> list[Frame]:
         """All frames that wait, in order."""
-        frames = sorted((frame for lane in self._lanes.values() for frame in lane.frames), key=_dts)
-        for lane in self._lanes.values():
-            lane.frames.clear()
-        self._held = 0
-        return frames
+        return self._take(self._newest or 0)
 
     def _due(self, silent_since: int) -> list[Frame]:
         """The frames that no earlier one can come before. Tracks that have not come up to `silent_since` are not waited for."""
-        due: list[Frame] = []
-        lanes = tuple(self._lanes.values())
-        while True:
-            first: deque[Frame] | None = None
-            earliest = awaited = 1 << 62
-            for lane in lanes:
-                if lane.frames:
-                    dts = lane.frames[0].dts
-                    if dts < earliest:
-                        first, earliest = lane.frames, dts
-                elif silent_since <= lane.reached < awaited:
-                    awaited = lane.reached
-            if first is None or silent_since <= earliest > awaited:
-                break
-            due.append(first.popleft())
-        self._held -= len(due)
-        return due
+        awaited = [lane.reached for lane in self._lanes.values() if lane.reached >= silent_since]
+        return self._take(min(awaited, default=silent_since))
 
-
-def _dts(frame: Frame) -> int:
-    return frame.dts
+    def _take(self, until: int) -> list[Frame]:
+        """Take the frames up to this time, in order. Those of a track are in order already, and sorting only merges them."""
+        taken: list[Frame] = []
+        for lane in self._lanes.values():
+            frames = lane.frames
+            if lane.reached <= until:
+                taken += frames
+                lane.frames = []
+            else:
+                count = bisect_right(frames, until, key=_dts)
+                taken += frames[:count]
+                del frames[:count]
+        taken.sort(key=_dts)
+        self._held -= len(taken)
+        return taken

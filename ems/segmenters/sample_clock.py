@@ -11,6 +11,8 @@ heard. So a frame begins where the one before has ended, and the source's times 
 So sound is never further from its pictures than `MAX_OFFSET`, and nothing drifts.
 """
 
+from collections.abc import Iterable
+
 from ems.errors import MalformedData
 from ems.media.aac import AudioSpecificConfig
 from ems.media.frame import MILLISECOND, SECOND, Frame
@@ -25,6 +27,9 @@ MAX_OFFSET = 40 * MILLISECOND
 ROUNDING = 1 * MILLISECOND
 """An average that is not further off comes from the rounding of times, and nothing is done about it."""
 
+# Looking a member up in its enumeration costs more than comparing with it, and this is done for every frame.
+_AAC = Codec.AAC
+
 
 class SampleClocks:
     """One `SampleClock` for each track of AAC; other tracks keep their times."""
@@ -32,19 +37,24 @@ class SampleClocks:
     def __init__(self) -> None:
         self._clocks: dict[int, tuple[Track, SampleClock | None]] = {}
 
-    def on_time(self, frame: Frame) -> Frame:
-        """The frame with its time by the count; those of a track must come in order."""
-        track = frame.track
-        if track.codec is not Codec.AAC:
-            return frame
+    def on_time(self, frames: Iterable[Frame]) -> list[Frame]:
+        """The frames with their times by the count; those of a track must come in order."""
+        timed = []
+        for frame in frames:
+            track, dts, _, keyframe, data = frame
+            if track.codec is _AAC:
+                clock = self._clock(track)
+                if clock is not None:
+                    time = clock.time(dts)
+                    frame = Frame(track, time, time, keyframe, data)
+            timed.append(frame)
+        return timed
+
+    def _clock(self, track: Track) -> "SampleClock | None":
         known = self._clocks.get(track.id)
         if known is None or known[0] is not track:
             known = self._clocks[track.id] = track, _clock_of(track)
-        clock = known[1]
-        if clock is None:
-            return frame
-        time = clock.time(frame.dts)
-        return Frame(track, time, time, frame.keyframe, frame.data)
+        return known[1]
 
 
 class SampleClock:

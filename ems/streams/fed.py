@@ -77,10 +77,15 @@ class FedOutbound(OutboundStream, ABC):
 
     def leave(self) -> None:
         """Be fed no more for now; what came until now goes out first, as far as the socket takes it."""
+        if self._cursor is not None:
+            self._cursor.flush()
+        self.cut()
+
+    def cut(self) -> None:
+        """Be fed no more for now; what has not gone out yet stays behind."""
         cursor, self._cursor = self._cursor, None
         if cursor is None:
             return
-        cursor.flush()
         self.left_at = cursor.feed.newest
         self._delivered = self._delivered.plus(cursor.delivered)
         self._dropped = self._dropped.plus(cursor.dropped)

@@ -108,10 +108,14 @@ class Feed(ABC):
 
         For subclasses that have frames wait; `frame` does it with what `packet` returns.
         """
-        if is_join_point(frames[0], self._lead):
+        if self.begins(frames[0]):
             self._join = self.end
         self.count(frames)
         self._append(packet, frames[-1].dts)
+
+    def begins(self, frame: Frame) -> bool:
+        """True when viewers can begin with this frame."""
+        return is_join_point(frame, self._lead)
 
     def count(self, frames: Iterable[Frame]) -> None:
         """The next packet carries these frames, too: viewers who get it get them."""
@@ -148,17 +152,26 @@ class Feed(ABC):
         """Whole packets from `position` on, where they end, and the totals there: the same object for all at one position."""
         found = self._batches.get(position)
         if found is None:
-            packets: list[bytes] = []
-            size = 0
-            for entry in reversed(list(islice(reversed(self._ring), self.end - position))):
-                size += len(entry.packet)
-                if packets and size > self.BATCH_BYTES:
-                    break
-                packets.append(entry.packet)
-            data = packets[0] if len(packets) == 1 else b"".join(packets)
-            after = position + len(packets)
-            found = self._batches[position] = (data, after, self.totals_at(after))
+            found = self._batches[position] = self.gather(position)
         return found
+
+    def gather(self, position: int) -> tuple[bytes, int, Totals]:
+        """What `batch` gives: as many packets as one send may have."""
+        packets: list[bytes] = []
+        size = 0
+        for entry in reversed(list(islice(reversed(self._ring), self.end - position))):
+            size += len(entry.packet)
+            if packets and size > self.BATCH_BYTES:
+                break
+            packets.append(entry.packet)
+        data = packets[0] if len(packets) == 1 else b"".join(packets)
+        after = position + len(packets)
+        return data, after, self.totals_at(after)
+
+    def gather_one(self, position: int) -> tuple[bytes, int, Totals]:
+        """The same with a single packet, for subclasses whose packets cannot be joined."""
+        packet, _, totals = self._ring[position - self.start]
+        return packet, position + 1, totals
 
     def totals_at(self, position: int) -> Totals:
         """The running totals before the packet at `position`, which is in the ring or the next to come."""

@@ -5,6 +5,7 @@ An ingest point maps the *private* name, which the publisher uses, to the *publi
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
@@ -14,6 +15,10 @@ from ems.config.variant import VariantError
 from ems.config.variant_xml import read_variant, write_variant
 from ems.errors import CommandError
 from ems.streams.names import checked_name, short_name
+
+if TYPE_CHECKING:
+    from ems.server import Server
+    from ems.streams.inbound import InboundStream
 
 MAX_POINTS = 10_000
 """Ingest points: the file of so many has a megabyte."""
@@ -102,6 +107,18 @@ class IngestPoints(Service):
 
     async def _save(self) -> None:
         await self._store.save(write_variant(self._public_names))
+
+
+def publish(server: "Server", name: str, *, type_tag: str, source: Any) -> "InboundStream":
+    """The stream of somebody who publishes under this name; one that came through an ingest point keeps that in its details.
+
+    Raises `CommandError`: there is no such ingest point, or the stream cannot have its name (`StreamManager.register`).
+    """
+    public_name = server.ingest_points.public_name(name)
+    stream = server.streams.register(public_name, type_tag=type_tag, source=source)
+    if public_name != name:
+        stream.details["ingestPoint"] = name
+    return stream
 
 
 def _read_points(content: bytes) -> dict[str, str]:

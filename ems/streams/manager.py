@@ -122,14 +122,18 @@ class StreamManager(Service):
 
     def subscribe(self, outbound: OutboundStream) -> None:
         """Give the subscription its stream, now or when it comes."""
-        self.outbound[outbound.id] = outbound
-        for reporter in self.reporters:
-            reporter.stream_made(outbound)
+        self.enlist(outbound)
         stream = self.by_name(outbound.name)
         if stream is None:
             self._wait(outbound)
         else:
             self._join(outbound, stream)
+
+    def enlist(self, outbound: OutboundStream) -> None:
+        """Have it known as a stream that goes out; what it sends is its own business. `unsubscribe` ends that."""
+        self.outbound[outbound.id] = outbound
+        for reporter in self.reporters:
+            reporter.stream_made(outbound)
 
     def unsubscribe(self, outbound: OutboundStream) -> None:
         """Forget the subscription."""

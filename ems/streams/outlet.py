@@ -102,26 +102,37 @@ class Lane:
 
 
 class FanOut:
-    """The lanes of a server: plain sockets; TLS, where a write costs more and is worth waiting for; players that keep a buffer
-    anyway, as browsers do, to which a little later is as good; and datagrams, of which each frame is a send of its own, so
-    that nothing is gained by waiting."""
+    """The lanes of a server, by what a viewer's connection costs and how long its player can wait.
+
+    `plain` is for sockets, and `batched` for TLS, where a write costs more and is worth waiting for. Players with a jitter
+    buffer, as those of RTP, have one of their own (`jitter_buffered`), and so have those that keep more than that, as browsers do
+    (`buffered`): to them a little later is as good. `datagrams` has those to whom each frame is a send of its own: waiting a
+    little saves the way from one viewer to the next, waiting longer saves nothing.
+    """
 
     TLS_INTERVAL = 0.1
     """Seconds that are always waited for."""
 
+    JITTER_BUFFERED_SHARE = 6
+    """Five hundred viewers get what has gathered over 40 ms, a thousand over 80 ms: jitter buffers hold 100 ms and more."""
+
     BUFFERED_SHARE = 20
     """Five hundred viewers get what has gathered over 100 ms, ten get each frame."""
+
+    DATAGRAM_INTERVAL = 0.02
+    """Seconds at most, a picture and its sound: a pass costs what there is to send, so the interval would grow to any bound."""
 
     def __init__(self, clock: IReactorTime, max_interval: float = 0.1) -> None:
         self.plain = Lane(clock, max_interval=max_interval)
         self.batched = Lane(clock, min_interval=self.TLS_INTERVAL, max_interval=max(self.TLS_INTERVAL, max_interval))
+        self.jitter_buffered = Lane(clock, max_interval=max_interval, share=self.JITTER_BUFFERED_SHARE)
         self.buffered = Lane(clock, max_interval=max_interval, share=self.BUFFERED_SHARE)
-        self.datagrams = Lane(clock, max_interval=max_interval, share=0)
+        self.datagrams = Lane(clock, max_interval=min(max_interval, self.DATAGRAM_INTERVAL))
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """All of them."""
-        return (self.plain, self.batched, self.buffered, self.datagrams)
+        return (self.plain, self.batched, self.jitter_buffered, self.buffered, self.datagrams)
 
 
 @implementer(IPushProducer)
@@ -134,11 +145,11 @@ class Outlet:
 
     __slots__ = ("_connection", "_senders", "_socket", "_transport", "lane", "open", "unsent")
 
-    def __init__(self, connection: "Connection", fan_out: FanOut, *, buffered: bool = False) -> None:
+    def __init__(self, connection: "Connection", fan_out: FanOut, plain: Lane | None = None) -> None:
         """Take over the connection's transport, whatever may still be buffered in it; begin with a `write`.
 
-        The draining of that first write is what tells that nothing else is left in the transport's own buffer. `buffered` is
-        for players that keep a buffer (`FanOut`).
+        The draining of that first write is what tells that nothing else is left in the transport's own buffer. `plain` is the
+        lane of players that can wait longer than those of `FanOut.plain`, where there is no TLS.
         """
         transport: Any = connection.transport
         handle = transport.getHandle() if hasattr(transport, "getHandle") else None
@@ -148,8 +159,7 @@ class Outlet:
         self._senders: tuple[Sender, ...] = ()
         self.open = False
         self.unsent = 0
-        plain = fan_out.buffered if buffered else fan_out.plain
-        self.lane = plain if self._socket else fan_out.batched
+        self.lane = (plain or fan_out.plain) if self._socket else fan_out.batched
         transport.registerProducer(self, self._socket is None)
         self.open = self._socket is None
 

@@ -25,7 +25,7 @@ from ems.config.web import ApiProxy, WebConfig
 from ems.errors import CommandError
 from ems.security.addresses import AddressFilter
 from ems.security.attempts import Throttle
-from ems.web.channel import WebRequest
+from ems.web.request import WebRequest
 
 MAX_FILE = 1 << 20
 """Bytes of a password file: 15 000 users."""

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from ems.version import NAME
-from ems.web.channel import WebRequest
+from ems.web.request import WebRequest
 
 REALM = f'Basic realm="{NAME} Web Server", charset="UTF-8"'.encode("ascii")
 

@@ -14,8 +14,8 @@ from ems.api.http import CommandResource
 from ems.api.reply import failure, to_json
 from ems.web.access import HOW_TO_OPEN, Credentials, is_foreign, is_local, matches_proxy
 from ems.web.answers import challenge, redirect, send
-from ems.web.channel import WebRequest
 from ems.web.event_stream import EventStreams
+from ems.web.request import WebRequest
 from ems.web.target import Target
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
-from ems.web.channel import WebRequest
 from ems.web.files import Files, Found
 from ems.web.ranges import Span, content_range
+from ems.web.request import WebRequest
 
 Piece = bytes | Span
 """What is sent: a text, or bytes of the file."""

@@ -1,10 +1,9 @@
-"""Connections and requests: Twisted's, with limits, time-outs, and patience with clients that do not read.
+"""Connections: Twisted's, with limits, time-outs, and patience with clients that do not read.
 
 * A request that has begun must be complete within `REQUEST_TIMEOUT`, whatever trickles in (slowloris). A connection without a
   request closes after the configured time. A client that takes nothing of an answer for `STALL_TIMEOUT` is cut off.
 * Requests that come in a row (pipelining, RFC 9112 §9.3.2) are answered in their order; the next one is not looked at while
   an answer waits for a client that does not read, and after `IN_A_ROW` of them others have their turn.
-* A body is kept up to `MAX_BODY` bytes, for the API; more is read and dropped up to `MAX_DISCARDED`, so that the client sees why.
 * What is sent goes straight to the socket where that is plain TCP and nothing waits before it: a write that waits for the
   reactor's next turn, as Twisted's own do, costs more than the answer. What the kernel refuses is left to the transport.
 """
@@ -19,13 +18,13 @@ from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, HTTPFactory, Request
+from twisted.web.http import HTTPChannel, HTTPFactory
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from ems.net.registry import CounterSet
-from ems.version import NAME
 from ems.web.conditions import http_date
+from ems.web.request import STANDING, WebRequest, head_of
 
 REQUEST_TIMEOUT = 20.0
 """Seconds for a whole request: a phone in a train sends its few hundred bytes in two."""
@@ -33,114 +32,17 @@ REQUEST_TIMEOUT = 20.0
 STALL_TIMEOUT = 60.0
 """Seconds for one buffer of an answer. Who takes a minute for 64 KiB reads 1 KB/s: no stream is that slow."""
 
-MAX_BODY = 65_536
-"""Bytes of a command's JSON object; the API door has the same limit."""
-
-MAX_DISCARDED = 16 * MAX_BODY
-
 MAX_HEADERS = 100
 """Browsers send 20. All of them and the request line together may have 16 KiB (`HTTPChannel.totalHeadersSize`)."""
 
 IN_A_ROW = 16
 """Requests of one read that are answered in one turn of the reactor: about 2 ms. A read may bring 1500."""
 
-STANDING = b"Server: " + NAME.encode("ascii") + b"\r\nDate: %b\r\nX-Content-Type-Options: nosniff\r\n"
-"""The header lines of every answer, with room for the time (RFC 9110 §6.6.1)."""
-
-STANDING_NAMES = frozenset((b"server", b"date", b"x-content-type-options"))
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of a TLS connection (RFC 8446 §5.1), and of no HTTP request."""
 
 SOCKETS = "managedTcp"
 """Among which sockets of getExtendedConnectionCounters the connections count."""
-
-
-class WebRequest(Request):
-    """One request, from the address `peer`. `on_end` is called once when its answer is complete (true) or its client is gone
-    (false)."""
-
-    body_size = 0
-    on_end: Callable[[bool], None] | None = None
-    channel: Any
-
-    def __init__(self, channel: "WebChannel", queued: object = False) -> None:
-        super().__init__(channel, parsePOSTFormSubmission=False)
-        self.peer = channel.peer
-
-    def gotLength(self, length: int | None) -> None:
-        if length != 0:
-            super().gotLength(min(length or 0, MAX_BODY))
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.body_size += len(data)
-        if self.body_size <= MAX_BODY:
-            super().handleContentChunk(data)
-        elif self.body_size > MAX_DISCARDED:
-            self.channel.transport.abortConnection()
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """All of the request is there. Twisted's own takes the query apart into fields that nobody here asks for."""
-        self.method, self.uri, self.clientproto = command, path, version
-        self.path = path.partition(b"?")[0]
-        if self.content is not None:
-            self.content.seek(0)
-        self.process()
-
-    def head(self, status: bytes, lines: bytes) -> bytes:
-        """The head of an answer whose header lines are made already, all but the standing ones and Connection."""
-        channel = self.channel
-        connection = b"" if channel.persistent else b"Connection: close\r\n"
-        return b"%b %b\r\n%b%b%b\r\n" % (self.clientproto, status, channel.factory.standing, connection, lines)
-
-    def head_as_set(self) -> bytes:
-        """The head of an answer by the status and the headers that have been set."""
-        return _head(self.clientproto, b"%d" % self.code, self.code_message, self.responseHeaders, self.channel.factory.standing)
-
-    def answer(self, head: bytes, body: bytes | memoryview = b"", spare: int = MAX_BODY) -> int:
-        """Send a head and as much of a body as the client takes at once. How many bytes of the body are done with.
-
-        When no more than `spare` bytes are left over, the transport keeps them; otherwise only what is left of the head.
-        """
-        channel = self.channel
-        self.startedWriting = 1
-        sent: int = channel.send(head, body)
-        if len(head) + len(body) - sent <= spare:
-            if sent < len(head):
-                channel.leave(b"".join((head, body))[sent:])
-            elif sent < len(head) + len(body):
-                channel.leave(bytes(body[sent - len(head) :]))
-            done = len(body)
-        else:
-            channel.leave(head[sent:])
-            done = max(0, sent - len(head))
-        self.sentLength += done
-        return done
-
-    def getHeader(self, key: Any) -> Any:
-        """The last value of a header. Text is read as Latin-1, which has all bytes: a header may have any (RFC 9110 §5.5)."""
-        if isinstance(key, bytes):
-            return super().getHeader(key)
-        value = super().getHeader(key.encode("ascii"))
-        return value if value is None else value.decode("latin-1")
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-        return bool(self._disconnected or self.finished)
-
-    def process(self) -> None:
-        self.channel.begin(self)
-
-    def finish(self) -> None:
-        super().finish()
-        self._end(True)
-
-    def connectionLost(self, reason: Any) -> None:
-        super().connectionLost(reason)
-        self._end(False)
-
-    def _end(self, complete: bool) -> None:
-        on_end, self.on_end = self.on_end, None
-        if on_end is not None:
-            on_end(complete)
 
 
 class WebChannel(HTTPChannel):
@@ -192,6 +94,10 @@ class WebChannel(HTTPChannel):
             self.factory.traffic.in_bytes += len(data)
             self._in_a_row = 0
         if self._reading_since is None and not self.requests:
+            if data.startswith(TLS_HANDSHAKE):
+                # The hello has no end that HTTP would see: a browser would wait for the time-out.
+                self.loseConnection()
+                return
             self._reading_since = self.factory.now()
         super().dataReceived(data)
         if self._reading_since is None and self.requests and not self._answering:
@@ -230,7 +136,7 @@ class WebChannel(HTTPChannel):
         self.write(b"".join(iovec))
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        self.write(_head(version, code, reason, headers, self.factory.standing))
+        self.write(head_of(version, code, reason, headers, self.factory.standing))
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """Whether the connection stays: Connection is a list with commas (RFC 9110 §7.6.1), for Twisted one with blanks."""
@@ -329,7 +235,6 @@ class WebFactory(HTTPFactory):
         self.now: Callable[[], float] = clock.seconds
         self.respond = respond
         self._clock = clock
-        self.turned_away = 0
         self._most = most
         self._most_of_one = most_of_one
         self._idle_timeout = idle_timeout
@@ -346,7 +251,6 @@ class WebFactory(HTTPFactory):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         host = getattr(addr, "host", "")
         if len(self._channels) >= self._most or (self._most_of_one and self._per_host[host] >= self._most_of_one):
-            self.turned_away += 1
             return None
         channel: Any = super().buildProtocol(addr)
         self._channels[channel] = host
@@ -397,16 +301,6 @@ class WebFactory(HTTPFactory):
 
     def log(self, request: Any) -> None:
         """Write nothing."""
-
-
-def _head(version: bytes, code: bytes, reason: bytes, headers: Headers, standing: bytes) -> bytes:
-    """The head of an answer; `headers` go before the standing ones of the same name."""
-    names = {name.lower() for name, _ in headers.getAllRawHeaders()}
-    if not names.isdisjoint(STANDING_NAMES):
-        lines = standing.splitlines(keepends=True)
-        standing = b"".join(line for line in lines if line.partition(b":")[0].lower() not in names)
-    own = b"".join([b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values])
-    return b"%b %b %b\r\n%b%b\r\n" % (version, code, reason, standing, own)
 
 
 def _transport(channel: WebChannel) -> Any:

@@ -18,10 +18,10 @@ from ems.web.sessions import StreamingSession, chunk_length
 
 if TYPE_CHECKING:
     from ems.config.web import WebApplication
-    from ems.web.channel import WebRequest
     from ems.web.downloads import Downloads
     from ems.web.files import Files, Found
     from ems.web.mime import FileType
+    from ems.web.request import WebRequest
     from ems.web.sessions import StreamingSessions
 
 CONDITIONS = (b"range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since")
@@ -180,6 +180,7 @@ class Delivery:
         if session is not None:
             if kind.is_manifest and found.data is not None:
                 session.chunk_length = chunk_length(kind.stream_type, found.data) or session.chunk_length
+            session.newest_folder = path.rpartition("/")[0]
             self._count(request, session)
         elif not kind.is_manifest:
             self._download(request, path, alias, whole)

@@ -12,7 +12,7 @@ import json
 
 from ems.events.bus import EventBus
 from ems.events.event import Event
-from ems.web.channel import WebRequest
+from ems.web.request import WebRequest
 
 MAX_CLIENTS = 100
 """Dashboards that are open at a time."""

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ems.web.channel import STANDING_NAMES
 from ems.web.conditions import GZIP_MARK, entity_tag, http_date
 from ems.web.mime import FileType
+from ems.web.request import STANDING_NAMES
 
 if TYPE_CHECKING:
     from ems.config.web import WebApplication

@@ -14,7 +14,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 
 from ems.published import LiveFile, PublishedFile, Unavailable
-from ems.web.channel import WebRequest
+from ems.web.request import WebRequest
 
 MAX_WAITING = 5000
 """As many as there are connections by default."""

@@ -6,6 +6,7 @@ request; the length of a chunk is what the manifest says.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,10 @@ def local_time(seconds: float) -> str:
 
 @dataclass(slots=True, eq=False)
 class StreamingSession:
-    """One viewer. `started` is in seconds since 1970, `last_seen` in the clock's; `active` counts answers under way."""
+    """One viewer. `started` is in seconds since 1970, `last_seen` in the clock's; `active` counts answers under way.
+
+    `folder` is that of the first manifest, `newest_folder` that of the newest file: below a group, that of the stream watched.
+    """
 
     id: int
     client_ip: str
@@ -90,6 +94,7 @@ class StreamingSession:
     chunk_length: float = DEFAULT_CHUNK
     active: int = 0
     bytes_sent: int = 0
+    newest_folder: str = ""
 
     def is_over(self, now: float) -> bool:
         """Whether the viewer has gone without a word."""
@@ -128,7 +133,14 @@ class StreamingSessions:
 
     def count(self, group: str = "") -> int:
         """The viewers; with `group` those who watch something whose folder has that name or is below one that has."""
-        return sum(1 for session in self if not group or group in Path(session.folder).parts)
+        return sum(1 for _ in self._of_group(group))
+
+    def by_folder(self, group: str = "") -> Counter[str]:
+        """The viewers of each folder, by the newest file that they have fetched; `group` as for `count`."""
+        return Counter(session.newest_folder for session in self._of_group(group))
+
+    def _of_group(self, group: str) -> Iterator[StreamingSession]:
+        return (session for session in self if not group or group in Path(session.folder).parts)
 
     def described(self) -> list[Json]:
         """The sessions as the runtime API lists them."""

@@ -29,12 +29,12 @@ from ems.web.access import Credentials, FolderGuard, address_filter
 from ems.web.aliases import GroupAlias, GroupAliases
 from ems.web.answers import challenge, not_allowed, redirect, refuse, send
 from ems.web.api_door import ApiDoor
-from ems.web.channel import MAX_BODY, WebRequest
 from ems.web.cross_domain import FILES as CROSS_DOMAIN_FILES
 from ems.web.delivery import Delivery
 from ems.web.files import Files, Folder, Found
 from ems.web.live import LiveAnswers
 from ems.web.mime import FileType, MimeTable
+from ems.web.request import MAX_BODY, WebRequest
 from ems.web.sessions import StreamingSession, StreamingSessions
 from ems.web.target import Target, parse_target, questions
 

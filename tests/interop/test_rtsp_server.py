@@ -25,13 +25,8 @@ HARMLESS = (
     "pts has no value",
     "Non-monotonous DTS",
     "Guessed Channel Layout",
-    "Could not write to resource",
-    "Additional debug info",
-    "gst_rtspsrc_pause",
-    "Could not send message",
 )
-"""What ffmpeg says of streams whose first pictures have no decoding time, which RTP does not tell; and what GStreamer says now
-and then when it is interrupted, and its PAUSE meets a connection that it has closed itself."""
+"""What ffmpeg says of streams whose first pictures have no decoding time, which RTP does not tell."""
 
 Start = Callable[[Children, EmsServer, Path], tuple[Child, Path]]
 

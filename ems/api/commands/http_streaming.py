@@ -1,5 +1,6 @@
 """Commands that have streams written for HTTP players, and count those players."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from twisted.internet.threads import deferToThread
@@ -196,7 +197,8 @@ async def list_http_streaming_sessions(server: "Server", arguments: Arguments) -
     "Counts the players that the web server is serving: all, or those of one group.",
     text("groupName", "Count the players of this group only."),
     answer=CLIENTS_CONNECTED,
-    data="`groupName` and `httpStreamingSessionsCount`",
+    data="`groupName` and `httpStreamingSessionsCount`, and where it is known which streams are watched, `streams`, an object "
+    "with the count of each",
     example="httpClientsConnected groupName=show",
     ascii_fields="httpStreamingSessionsCount groupName",
 )
@@ -204,5 +206,12 @@ async def http_clients_connected(server: "Server", arguments: Arguments) -> Answ
     if server.web is None:
         raise CommandError("Unable to get count of all open HTTP streaming sessions. The web server is off.")
     group = arguments.text("groupName")
-    data: Json = {"groupName": group, "httpStreamingSessionsCount": server.web.sessions.count(group)}
+    names = {str(job.settings["targetFolder"]): job.name for job in server.jobs if "targetFolder" in job.settings}
+    streams: Counter[str] = Counter()
+    for folder, count in server.web.sessions.by_folder(group).items():
+        if folder in names:
+            streams[names[folder]] += count
+    data: dict[str, Json] = {"groupName": group, "httpStreamingSessionsCount": server.web.sessions.count(group)}
+    if streams:
+        data["streams"] = {**streams}
     return Answer(data, f"{CLIENTS_CONNECTED} under groupname: {group}" if group else CLIENTS_CONNECTED)

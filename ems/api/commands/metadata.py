@@ -6,9 +6,11 @@ from ems.api.arguments import Arguments
 from ems.api.command import Answer, CommandGroup, Json, flag, integer, text
 from ems.api.commands.services import SERVICE_FIELDS, is_address
 from ems.api.describe import APPLICATION_NAME, describe_service
-from ems.config import AcceptorConfig
+from ems.config.variant import UInt64
 from ems.errors import CommandError
 from ems.jobs.destinations import leads_back, resolve
+from ems.jobs.setup_file import METADATA_KIND
+from ems.metadata.listener import PROTOCOL, MetadataListenerJob
 from ems.metadata.push import Target
 from ems.security.uris import check_destination
 from ems.streams.names import checked_name
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 METADATA = CommandGroup(
     "metadata", "Metadata", "JSON that goes along with streams: the newest of it, and where it comes and goes."
 )
-
-LISTENER = "inboundJsonMeta"
-"""The protocol of the ports that take metadata over TCP."""
 
 ONLY_VMF = "type must be 'vmf' (only option at this time)"
 
@@ -53,7 +52,7 @@ async def get_metadata(server: "Server", arguments: Arguments) -> Answer:
 
 @METADATA.command(
     "pushMetadata",
-    "Connects to an address and sends it every new metadata of a stream.",
+    "Connects to an address and sends it every new metadata of a stream. It is not kept: a restart ends it.",
     text("localStreamName", "The stream.", mandatory=True),
     text("type", "The format.", default="vmf", values=("vmf",), values_error=ONLY_VMF),
     text("ip", "Address to send to.", default="127.0.0.1"),
@@ -102,7 +101,8 @@ async def shutdown_metadata(server: "Server", arguments: Arguments) -> Json:
 
 @METADATA.command(
     "addMetadataListener",
-    "Opens a port that takes JSON metadata for a stream.",
+    "Opens a port that takes JSON metadata for a stream. It is there again after a restart, until shutdownService or "
+    "removeConfig closes it.",
     integer("port", "Port to listen on.", mandatory=True, minimum=1, maximum=65535),
     text("ip", "Address to listen on, in digits.", default="0.0.0.0"),
     text("localStreamName", "The stream; `0~0~0` is any.", default="0~0~0"),
@@ -117,8 +117,14 @@ async def add_metadata_listener(server: "Server", arguments: Arguments) -> Json:
     if not is_address(ip):
         raise CommandError("Invalid ip")
     server.metadata.name_of(name)
-    config = AcceptorConfig(ip=ip, port=arguments.integer("port"), protocol=LISTENER, stream_name=name)
-    return _described(server.acceptors.create(config))
+    settings = {"ip": ip, "port": UInt64(arguments.integer("port")), "localStreamName": name}
+    (job,) = await server.jobs.add(METADATA_KIND, [settings])
+    assert isinstance(job, MetadataListenerJob)
+    if job.acceptor is None:
+        reason = job.status.current.reason
+        await server.jobs.remove([job], reason)
+        raise CommandError(reason)
+    return _described(job, job.acceptor)
 
 
 @METADATA.command(
@@ -129,12 +135,15 @@ async def add_metadata_listener(server: "Server", arguments: Arguments) -> Json:
     ascii_fields="listeners id ip port enabled localStreamName",
 )
 async def list_metadata_listeners(server: "Server", arguments: Arguments) -> Json:
+    kept = {job.acceptor: job for job in server.jobs if isinstance(job, MetadataListenerJob)}
     acceptors = [acceptor for _, acceptor in sorted(server.acceptors.services.items())]
-    return {"listeners": [_described(acceptor) for acceptor in acceptors if acceptor.config.protocol == LISTENER]}
+    return {"listeners": [_described(kept.get(one), one) for one in acceptors if one.config.protocol == PROTOCOL]}
 
 
-def _described(acceptor: "Acceptor") -> dict[str, Json]:
-    return {**describe_service(acceptor), "localStreamName": acceptor.config.stream_name}
+def _described(job: MetadataListenerJob | None, acceptor: "Acceptor") -> dict[str, Json]:
+    """A port that takes metadata; ``configId``, our own key, has one that a command has opened."""
+    described = {**describe_service(acceptor), "localStreamName": acceptor.config.stream_name}
+    return described if job is None else {**described, "configId": job.id}
 
 
 def _user_variables(arguments: Arguments) -> dict[str, Json]:

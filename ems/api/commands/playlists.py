@@ -1,7 +1,19 @@
 """Commands that write files from which streams are made, and change playlists that are playing."""
 
-from ems.api.command import CommandGroup, flag, integer, integers, text, texts
+from typing import TYPE_CHECKING
+
+from twisted.internet.threads import deferToThread
+
+from ems.api.arguments import Arguments, invalid
+from ems.api.command import Answer, CommandGroup, Json, flag, integer, integers, text, texts
 from ems.api.commands.pull_push import URI_SCHEMES, source_parameters
+from ems.errors import CommandError
+from ems.media.frame import MILLISECOND
+from ems.segmenters.files import write_file
+from ems.vod.playlist import Item, write_playlist
+
+if TYPE_CHECKING:
+    from ems.server import Server
 
 PLAYLISTS = CommandGroup(
     "playlists", "Playlists and lazy pulls", "Files from which streams are made when somebody asks for them."
@@ -23,7 +35,8 @@ PLAYLISTS.command(
     user_variables=True,
 )
 
-PLAYLISTS.command(
+
+@PLAYLISTS.command(
     "generateServerPlaylist",
     "Writes an .lst file: streams and files that play one after the other.",
     texts("sources", "Streams or media files in their order.", mandatory=True),
@@ -45,8 +58,27 @@ PLAYLISTS.command(
     ascii_fields="sources pathToFile sourceOffsets durations",
     rejects_empty_parameter_list=True,
 )
+async def generate_server_playlist(server: "Server", arguments: Arguments) -> Answer:
+    sources = _sources(arguments)
+    starts, lengths = (_numbers(arguments, name, len(sources)) for name in ("sourceOffsets", "durations"))
+    path = arguments.text("pathToFile")
+    shown = path if ".lst" in path else f"{path}.lst"
+    content = write_playlist(sources, starts, lengths, repeat=arguments.flag("repeat"))
+    try:
+        await deferToThread(write_file, server.runtime.resolve(shown), content)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"Unable to create server playlist '{shown}'") from error
+    data: Json = {
+        "sources": [*sources],
+        "pathToFile": path,
+        "sourceOffsets": [*starts],
+        "durations": [*lengths],
+        "repeat": str(int(arguments.flag("repeat"))),
+    }
+    return Answer(data, f"Server playlist written to {shown}")
 
-PLAYLISTS.command(
+
+@PLAYLISTS.command(
     "insertPlaylistItem",
     "Puts an item into a playlist that is playing. The file stays as it is.",
     text("playlistName", "The playlist.", mandatory=True),
@@ -79,3 +111,40 @@ PLAYLISTS.command(
     ascii_fields="localStreamName playlistName insertPoint sourceOffset duration",
     rejects_empty_parameter_list=True,
 )
+async def insert_playlist_item(server: "Server", arguments: Arguments) -> Json:
+    name, playlist = arguments.text("localStreamName"), arguments.text("playlistName")
+    start, length = arguments.integer("sourceOffset"), arguments.integer("duration")
+    at = max(arguments.integer("insertPoint"), -1)
+    if server.vod is None:
+        raise CommandError("there is no video on demand here")
+    server.vod.insert(playlist, Item.of_milliseconds(name, start, length), at * MILLISECOND)
+    return {
+        "playlistName": playlist,
+        "localStreamName": name,
+        "insertPoint": at if at >= 0 else -1000,
+        "sourceOffset": start if start >= 0 or start == -1000 else -2000,
+        "duration": length if length >= 0 or length == -2000 else -1000,
+    }
+
+
+def _sources(arguments: Arguments) -> list[str]:
+    """The items' names, each of which fits on a line."""
+    sources = [str(source) for source in _list(arguments, "sources")]
+    if any(not source.isprintable() for source in sources):
+        raise invalid("sources")
+    return sources
+
+
+def _numbers(arguments: Arguments, name: str, count: int) -> list[int]:
+    """A list of seconds, one for each source: zeros when it was not given. -2 is the smallest, for a single one."""
+    if name not in arguments.given:
+        return [0] * count
+    numbers = [int(number) for number in _list(arguments, name)]
+    if len(numbers) != count:
+        raise CommandError(f"Syntax error. Parameters sources and {name} have different number of elements")
+    return numbers
+
+
+def _list(arguments: Arguments, name: str) -> list[str] | list[int]:
+    value = arguments.values[name]
+    return value if isinstance(value, list) else []

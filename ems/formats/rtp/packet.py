@@ -15,9 +15,6 @@ HEADER_SIZE = 12
 SEQUENCE_RANGE = 1 << 16
 TIMESTAMP_RANGE = 1 << 32
 
-FIRST_DYNAMIC_TYPE = 96
-"""Payload types from here to 127 mean what the SDP says (RFC 3551 §3)."""
-
 _HEADER = Struct(">BBHII")
 _HALF = SEQUENCE_RANGE >> 1
 

@@ -11,6 +11,7 @@ and clocks, tell the time of arrival, and send what `receiver_report` gives.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from ems.errors import MalformedData
 from ems.formats import rtcp
@@ -182,7 +183,7 @@ class Reception:
         if time is None:
             self._hold(index, unit, arrival)
             return []
-        return [*self._released(), self._frame(index, unit, time, arrival)]
+        return [*self._released(), *self._frame(self._timed(index, unit, time, arrival))]
 
     def _hold(self, index: int, unit: AccessUnit, arrival: int) -> None:
         """Keep a unit for a moment, in which the media may become synchronised: those since the newest key frame."""
@@ -208,21 +209,37 @@ class Reception:
         if not self._held or self.synchroniser.mode is SyncMode.WAITING:
             return []
         held, self._held, self._held_bytes = self._held, [], 0
-        found = []
-        for index, unit, arrival in held:
-            time = self.synchroniser.place(index, unit.timestamp, arrival)
-            if time is not None:
-                found.append(self._frame(index, unit, time, arrival))
-        return found
+        times = [(self.synchroniser.place(index, unit.timestamp, arrival), index, unit, arrival) for index, unit, arrival in held]
+        timed = [self._timed(index, unit, time, arrival) for time, index, unit, arrival in times if time is not None]
+        # Media come in any order: the stream begins with what is earliest.
+        if timed:
+            self.timeline.begin(min(one.dts for one in timed))
+        return [frame for one in timed for frame in self._frame(one)]
 
-    def _frame(self, index: int, unit: AccessUnit, time: int, arrival: int) -> Frame:
-        """The frame of a unit, on the stream's clock."""
+    def _timed(self, index: int, unit: AccessUnit, time: int, arrival: int) -> "_TimedUnit":
+        """A unit with its times of decoding and presentation on the source's clock."""
         medium, track = self.medias[index], unit.track
-        dts = pts = time
-        if track.kind is Kind.VIDEO:
-            if track is not medium.ordered_track or medium.order is None:
-                medium.order, medium.ordered_track = decode_order(track), track
-            dts, pts = medium.order.place(time)
+        if track.kind is not Kind.VIDEO:
+            return _TimedUnit(unit, time, time, arrival)
+        if track is not medium.ordered_track or medium.order is None:
+            medium.order, medium.ordered_track = decode_order(track), track
+        return _TimedUnit(unit, *medium.order.place(time), arrival)
+
+    def _frame(self, timed: "_TimedUnit") -> tuple[Frame, ...]:
+        """The frame of a unit, on the stream's clock; none for sound from before the beginning, as it could not be in step."""
+        unit, dts, pts, arrival = timed
+        track = unit.track
+        if track.kind is Kind.AUDIO and self.timeline.precedes(dts):
+            return ()
         placed = self.timeline.place(track.id, dts, arrival)
         # Where the decoding time was moved, such as up to 0 at the start, the picture is still shown when its time has come.
-        return Frame(track, placed, max(placed, pts - self.timeline.origin), unit.keyframe, unit.data)
+        return (Frame(track, placed, max(placed, pts - self.timeline.origin), unit.keyframe, unit.data),)
+
+
+class _TimedUnit(NamedTuple):
+    """A unit, when it is to be decoded and shown on the source's clock, and when it came; all in nanoseconds."""
+
+    unit: AccessUnit
+    dts: int
+    pts: int
+    arrival: int

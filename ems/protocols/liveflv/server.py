@@ -7,15 +7,14 @@ public one.
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from ems.errors import CommandError, RemoteProtocolError
 from ems.interfaces import IAcceptorProtocol
-from ems.net.connection import Connection
+from ems.net.connection import Connection, ConnectionFactory
 from ems.protocols.liveflv.publish import Publication
 from ems.protocols.liveflv.wire import TagSplitter
+from ems.streams.ingest import publish
 
 if TYPE_CHECKING:
     from ems.config import AcceptorConfig
@@ -76,28 +75,9 @@ class LiveFlvConnection(Connection):
 
     def _register(self, wanted: str) -> "InboundStream":
         name = wanted or self._config.local_stream_name or "{}_{}".format(*self.far)
-        public_name = self.server.ingest_points.public_name(name)
-        stream = self.server.streams.register(public_name, type_tag="INLFLV", source=self)
-        if public_name != name:
-            stream.details["ingestPoint"] = name
+        stream = publish(self.server, name, type_tag="INLFLV", source=self)
         self.server.intake.add(self)
         return stream
-
-
-class LiveFlvFactory(Factory):
-    """Makes the connections of one acceptor."""
-
-    noisy = False
-
-    def __init__(self, server: "Server", config: "AcceptorConfig", tags: tuple[str, ...]) -> None:
-        self._server = server
-        self._config = config
-        self._tags = tags
-
-    def buildProtocol(self, addr: IAddress | None) -> LiveFlvConnection:
-        connection = LiveFlvConnection(self._server, self._config, self._tags)
-        connection.factory = self
-        return connection
 
 
 @implementer(IAcceptorProtocol)
@@ -107,6 +87,7 @@ class InboundLiveFlv:
     protocol = "inboundLiveFlv"
     tags = ("TCP", "ILFL")
 
-    def make_factory(self, server: "Server", config: "AcceptorConfig") -> LiveFlvFactory:
+    def make_factory(self, server: "Server", config: "AcceptorConfig") -> ConnectionFactory:
         """The factory of one acceptor (`IAcceptorProtocol`)."""
-        return LiveFlvFactory(server, config, ("TCP", "ISSL", "ILFL") if config.tls else self.tags)
+        tags = ("TCP", "ISSL", "ILFL") if config.tls else self.tags
+        return ConnectionFactory(lambda: LiveFlvConnection(server, config, tags))

@@ -6,7 +6,7 @@ and codecs that are in it, for outputs of transport streams only.
 
 | module | what it has |
 |---|---|
-| `wire` | packets out of bytes, untouched and counted; RTP around datagrams |
+| `wire`, `datagrams` | packets out of bytes, untouched and counted; out of datagrams, with or without RTP around them |
 | `mapping` | the track of an untouched stream, and what is told of a transport stream |
 | `publish` | what comes in, as an inbound stream |
 | `server` | who sends to us; the acceptors ``inboundTcpTs`` and ``inboundUdpTs`` |

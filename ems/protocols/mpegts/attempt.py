@@ -8,23 +8,23 @@
 ======================= ============================================================================
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from ems.errors import CommandError
 from ems.interfaces import IAttempt, IAttemptObserver, IPuller, IPusher
+from ems.net.attempt import Attempt
 from ems.net.connection import Connection
 from ems.net.datagrams import DatagramListener, DatagramTransport, PeerAddress
+from ems.net.dialing import ip_fields
 from ems.net.udp import UdpSocket, bound_socket, peer_address
 from ems.protocols.mpegts.client import PullConnection, TcpPush, UdpPush
-from ems.protocols.mpegts.dial import dial, ip_options, parameters
+from ems.protocols.mpegts.dial import dial, parameters
 from ems.protocols.mpegts.pacing import ConstantRate, Pacer, Spread
-from ems.security.uris import check_destination
 from ems.uri import Uri, is_literal_address
 
 if TYPE_CHECKING:
@@ -37,80 +37,32 @@ MIN_BITRATE, MAX_BITRATE = 64_000, 200_000_000
 """Bits a second of a push at a constant rate: less holds no stream, more would keep a processor busy with null packets."""
 
 
-@implementer(IAttempt)
-class TsAttempt(ABC):
-    """One pull or push, from its beginning to the end that the observer is told of once."""
-
-    def __init__(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> None:
-        self.server = server
-        self.uri = uri
-        self.settings = settings
-        self.observer = observer
-        self._connection: Connection | None = None
-        self._starting: Deferred[Any] | None = None
-        self._ended = False
-        starting = self._starting = maybeDeferred(self.start)
-        starting.addCallbacks(self._started, lambda failure: self._failed(failure.value))
-
-    @abstractmethod
-    def start(self) -> "Deferred[Any] | None":
-        """Begin: connect, or open a socket. Raises, or the result fails with, `OSError`, `CommandError` or a network error."""
-
-    def release(self) -> None:
-        """Let go of what is no connection."""
+class TsAttempt(Attempt):
+    """One pull or push."""
 
     def check_address(self, address: str) -> None:
-        """Raise `CommandError` when we may not talk to the address where a connection has led. Who comes to us is welcome."""
+        """The same, except that whoever comes to us is welcome."""
         if "listen" not in parameters(self.uri):
-            check_destination(self.uri, address)
+            super().check_address(address)
 
-    def stop(self, reason: str) -> None:
-        """Give up in good order."""
-        if self._connection is not None:
-            self._connection.close(reason)
-        else:
-            self.lost(reason)
-            if self._starting is not None:
-                self._starting.cancel()
-
-    def lost(self, reason: str) -> None:
-        """The connection is gone, and the attempt over."""
-        self._connection = None
-        if not self._ended:
-            self._ended = True
-            self.release()
-            self.observer.ended(reason)
-
-    def _started(self, result: object) -> None:
-        self._starting = None
-
-    def _failed(self, error: BaseException) -> None:
-        self._starting = None
+    def why_not(self, error: BaseException) -> str:
         reason = str(error) if isinstance(error, CommandError) else getattr(error, "strerror", None) or str(error)
-        self.lost(f"{self.uri.scheme}://{self.uri.host}:{self.uri.port}: {reason}")
+        return f"{self.uri.scheme}://{self.uri.host}:{self.uri.port}: {reason}"
 
 
 class TcpPullAttempt(TsAttempt):
     """Connects out, or waits for one connection."""
 
     def start(self) -> "Deferred[Any]":
-        connection = self._connection_for_now()
-        return dial(self.server, self.uri, connection, self.settings).addCallback(self._connected)
-
-    def _connection_for_now(self) -> Connection:
-        return PullConnection(self, "TCP", untouched=self.uri.scheme in UNTOUCHED_SCHEMES)
-
-    def _connected(self, connection: Connection) -> None:
-        # It may have been closed already, for what came with the first bytes.
-        if not self._ended:
-            self._connection = connection
+        connection = PullConnection(self, "TCP", untouched=self.uri.scheme in UNTOUCHED_SCHEMES)
+        return dial(self.server, self.uri, connection, self.settings)
 
 
-class TcpPushAttempt(TcpPullAttempt):
+class TcpPushAttempt(TsAttempt):
     """The same for a push."""
 
-    def _connection_for_now(self) -> Connection:
-        return TcpPush(self)
+    def start(self) -> "Deferred[Any]":
+        return dial(self.server, self.uri, TcpPush(self), self.settings)
 
 
 class UdpPullAttempt(TsAttempt):
@@ -160,8 +112,7 @@ class UdpPushAttempt(TsAttempt):
         self.check_address(host)
         sends_from = "::" if ":" in host else "0.0.0.0"
         opened = self._socket = UdpSocket(None, bound_socket(sends_from, 0), lambda data, sender: None)
-        for name, value in ip_options(self.settings).items():
-            (opened.set_ttl if name == "ttl" else opened.set_tos)(value)
+        opened.set_ip_fields(*ip_fields(self.settings))
         if ":" not in host and not IPv4Address(host).is_multicast:
             opened.allow_broadcast()
         address = peer_address(opened.family, host, self.uri.port)
@@ -184,7 +135,7 @@ class TsPuller:
     schemes = (*UNTOUCHED_SCHEMES, *PARSED_SCHEMES)
 
     def pull(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return (UdpPullAttempt if uri.scheme.endswith("udp") else TcpPullAttempt)(server, uri, settings, observer)
+        return (UdpPullAttempt if uri.scheme.endswith("udp") else TcpPullAttempt)(server, uri, settings, observer).begin()
 
 
 @implementer(IPusher)
@@ -194,7 +145,7 @@ class TsPusher:
     schemes = UNTOUCHED_SCHEMES
 
     def push(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return (UdpPushAttempt if uri.scheme.endswith("udp") else TcpPushAttempt)(server, uri, settings, observer)
+        return (UdpPushAttempt if uri.scheme.endswith("udp") else TcpPushAttempt)(server, uri, settings, observer).begin()
 
 
 def resolved(server: "Server", host: str) -> "Deferred[str]":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import LogLevel
 
 from ems.errors import CommandError
+from ems.net.attempt import Attempt
 from ems.net.connection import Connection
 from ems.net.udp import Address, UdpSocket
 from ems.protocols.mpegts.mapping import untouched_name
@@ -15,7 +16,6 @@ from ems.protocols.mpegts.server import TsConnection
 from ems.streams.outlet import Outlet
 
 if TYPE_CHECKING:
-    from ems.protocols.mpegts.attempt import TsAttempt
     from ems.streams.inbound import InboundStream
 
 
@@ -25,7 +25,7 @@ class PullConnection(TsConnection):
     # Whoever asked for the pull is told, and says it once; here it would be said at every attempt.
     close_level = LogLevel.debug
 
-    def __init__(self, attempt: "TsAttempt", carrier: str, *, untouched: bool) -> None:
+    def __init__(self, attempt: Attempt, carrier: str, *, untouched: bool) -> None:
         super().__init__(attempt.server, (carrier, "ITS"), untouched=untouched)
         self._attempt = attempt
         self._untouched = untouched
@@ -67,7 +67,7 @@ class PushConnection(Connection):
     PATIENCE_SECONDS = 3
     """For which a source may have only tracks that MPEG-TS cannot carry: others may be about to come."""
 
-    def __init__(self, attempt: "TsAttempt") -> None:
+    def __init__(self, attempt: Attempt) -> None:
         super().__init__(attempt.server.connections)
         self.server = attempt.server
         self._attempt = attempt
@@ -131,16 +131,12 @@ class TcpPush(PushConnection):
     STALL_SECONDS = 20
     """In which the other side takes nothing of what waits for it."""
 
-    CLOSE_SECONDS = 5
-    """What it gets to take the rest when we close; then the connection is cut off."""
-
     tags = ("TCP", "OTS")
 
-    def __init__(self, attempt: "TsAttempt") -> None:
+    def __init__(self, attempt: Attempt) -> None:
         super().__init__(attempt)
         self._outlet: Outlet | None = None
         self._stalled = 0
-        self._closing_for = 0
 
     def opened(self) -> None:
         try:
@@ -155,10 +151,7 @@ class TcpPush(PushConnection):
 
     def tick(self, now: float) -> None:
         if self._closing:
-            self._closing_for += 1
-            transport: Any = self.transport
-            if self._closing_for >= self.CLOSE_SECONDS and transport:
-                transport.abortConnection()
+            self.linger()
             return
         super().tick(now)
         self._stalled = 0 if self._outlet is None or self._outlet.open else self._stalled + 1
@@ -177,7 +170,7 @@ class UdpPush(PushConnection):
 
     tags = ("UDP", "OTS")
 
-    def __init__(self, attempt: "TsAttempt", socket: UdpSocket, address: Address, pacer: Pacer) -> None:
+    def __init__(self, attempt: Attempt, socket: UdpSocket, address: Address, pacer: Pacer) -> None:
         super().__init__(attempt)
         self._socket = socket
         self._address = address

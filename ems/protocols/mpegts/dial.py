@@ -6,31 +6,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
-from ems.net.sockets import listening_socket, prepare_outgoing
+from ems.net.dialing import connect, prepared, server_endpoint
+from ems.net.sockets import listening_socket
 from ems.uri import Uri, is_literal_address
 
 if TYPE_CHECKING:
     from ems.server import Server
 
-CONNECT_SECONDS = 10
-
-SYSTEM_DEFAULT = 256
-"""The value of `ttl` and `tos` that leaves them to the operating system."""
-
 
 def parameters(uri: Uri) -> Mapping[str, str]:
     """The parameters behind the question mark of an address, the last of each name."""
     return {name: values[-1] for name, values in parse_qs(uri.query, keep_blank_values=True).items()}
-
-
-def ip_options(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Those of ``ttl`` and ``tos`` that are not left to the operating system."""
-    asked = {name: int(settings.get(name, SYSTEM_DEFAULT)) for name in ("ttl", "tos")}
-    return {name: value for name, value in asked.items() if value != SYSTEM_DEFAULT}
 
 
 def dial(server: "Server", uri: Uri, protocol: Protocol, settings: Mapping[str, Any]) -> "Deferred[Any]":
@@ -39,11 +28,8 @@ def dial(server: "Server", uri: Uri, protocol: Protocol, settings: Mapping[str, 
     `settings` may have ``ttl`` and ``tos``, the IP header fields of what is sent.
     """
     if "listen" in parameters(uri):
-        connected = _await_one(server, uri, protocol)
-    else:
-        endpoint: Any = HostnameEndpoint(server.clock, uri.host.encode("idna"), uri.port, timeout=CONNECT_SECONDS)
-        connected = connectProtocol(endpoint, protocol)
-    return connected.addCallback(_prepared, ip_options(settings))
+        return _await_one(server, uri, protocol).addCallback(prepared, settings)
+    return connect(server_endpoint(server.clock, uri.host, uri.port), protocol, settings)
 
 
 class _OneConnection(Factory):
@@ -85,10 +71,3 @@ def _await_one(server: "Server", uri: Uri, protocol: Protocol) -> "Deferred[Any]
     except OSError as error:
         return fail(error)
     return waiting.connected
-
-
-def _prepared(protocol: Any, options: Mapping[str, int]) -> Any:
-    handle = protocol.transport.getHandle() if protocol.transport is not None else None
-    if isinstance(handle, socket.socket):
-        prepare_outgoing(handle, ttl=options.get("ttl"), tos=options.get("tos"))
-    return protocol

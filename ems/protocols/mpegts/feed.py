@@ -7,7 +7,6 @@ from ems.formats.mpegts.mux import TsMuxer, carried
 from ems.media.frame import MILLISECOND, Frame
 from ems.media.track import Codec, Kind, Track
 from ems.streams.feed import Feed
-from ems.streams.gop import is_join_point
 from ems.streams.outlet import FanOut
 
 TABLES_INTERVAL = 400 * MILLISECOND
@@ -62,7 +61,7 @@ class TsFeed(Feed):
         except MalformedData:
             # A frame that the format cannot carry; the muxer goes on without it.
             return b""
-        begins = frame.keyframe and track.kind is _VIDEO and is_join_point(frame, self._lead)
+        begins = frame.keyframe and track.kind is _VIDEO and self.begins(frame)
         if self._tables_due is not None and frame.dts < self._tables_due and not begins:
             return packets
         self._tables_due = frame.dts + TABLES_INTERVAL
@@ -85,4 +84,4 @@ class TsFeed(Feed):
     def _append(self, packet: bytes, dts: int) -> None:
         super()._append(packet, dts)
         for listener in self._listeners:
-            listener.packets_came(packet, joins=self._join == self.end - 1)
+            listener.packets_came(packet, joins=self.join_position(self.end - 1) is not None)

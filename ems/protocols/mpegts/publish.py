@@ -1,7 +1,7 @@
 """A transport stream that comes in, as an inbound stream: parsed or untouched."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
 
@@ -80,8 +80,9 @@ class Parsed(Publication):
         if self.stream is not None:
             self._take(self._demuxer.flush())
 
-    def _take(self, events: Iterable[Event]) -> None:
+    def _take(self, events: Sequence[Event]) -> None:
         arrival = monotonic_ns()
+        self._clock.begin(events)
         for event in events:
             if isinstance(event, Sample):
                 self._push(self._clock.frame(event, arrival))
@@ -93,9 +94,9 @@ class Parsed(Publication):
             elif isinstance(event, ProgramFound):
                 self._program = event
 
-    def _push(self, frame: Frame) -> None:
+    def _push(self, frame: Frame | None) -> None:
         # An observer of the stream may have closed it, and with it the connection.
-        if self.stream is not None:
+        if frame is not None and self.stream is not None:
             self.stream.origin = self._clock.timeline.origin
             self.stream.push(frame)
 

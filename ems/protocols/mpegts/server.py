@@ -15,15 +15,14 @@ from abc import abstractmethod
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from ems.errors import CommandError, RemoteProtocolError
 from ems.interfaces import IAcceptorProtocol
-from ems.net.connection import Connection
+from ems.net.connection import Connection, ConnectionFactory
 from ems.protocols.mpegts.datagrams import DatagramReader
 from ems.protocols.mpegts.publish import Parsed, Untouched
+from ems.streams.ingest import publish
 
 if TYPE_CHECKING:
     from ems.config import AcceptorConfig
@@ -106,27 +105,7 @@ class AcceptedTs(TsConnection):
 
     def make_stream(self, type_tag: str) -> "InboundStream":
         name = self._name or f"ts_{self.id}_{''.join(secrets.choice(_CHARACTERS) for _ in range(4))}"
-        public_name = self.server.ingest_points.public_name(name)
-        stream = self.server.streams.register(public_name, type_tag=type_tag, source=self)
-        if public_name != name:
-            stream.details["ingestPoint"] = name
-        return stream
-
-
-class TsFactory(Factory):
-    """Makes the connections of one acceptor."""
-
-    noisy = False
-
-    def __init__(self, server: "Server", config: "AcceptorConfig", tags: tuple[str, ...]) -> None:
-        self._server = server
-        self._config = config
-        self._tags = tags
-
-    def buildProtocol(self, addr: IAddress | None) -> AcceptedTs:
-        connection = AcceptedTs(self._server, self._config, self._tags)
-        connection.factory = self
-        return connection
+        return publish(self.server, name, type_tag=type_tag, source=self)
 
 
 @implementer(IAcceptorProtocol)
@@ -136,9 +115,10 @@ class InboundTcpTs:
     protocol = "inboundTcpTs"
     tags = ("TCP", "ITS")
 
-    def make_factory(self, server: "Server", config: "AcceptorConfig") -> TsFactory:
+    def make_factory(self, server: "Server", config: "AcceptorConfig") -> ConnectionFactory:
         """The factory of one acceptor (`IAcceptorProtocol`)."""
-        return TsFactory(server, config, ("TCP", "ISSL", "ITS") if config.tls else self.tags)
+        tags = ("TCP", "ISSL", "ITS") if config.tls else self.tags
+        return ConnectionFactory(lambda: AcceptedTs(server, config, tags))
 
 
 @implementer(IAcceptorProtocol)
@@ -148,6 +128,6 @@ class InboundUdpTs:
     protocol = "inboundUdpTs"
     tags = ("UDP", "ITS")
 
-    def make_factory(self, server: "Server", config: "AcceptorConfig") -> TsFactory:
+    def make_factory(self, server: "Server", config: "AcceptorConfig") -> ConnectionFactory:
         """The factory of one acceptor (`IAcceptorProtocol`)."""
-        return TsFactory(server, config, self.tags)
+        return ConnectionFactory(lambda: AcceptedTs(server, config, self.tags))

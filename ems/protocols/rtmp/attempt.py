@@ -7,17 +7,16 @@ of Enhanced RTMP may ask at any time that we connect anew. Each needs a new conn
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from ems.errors import CommandError
 from ems.interfaces import IAttempt, IAttemptObserver, IPuller, IPusher
-from ems.protocols.rtmp.client import CAPABILITIES, LAYERS, PullClient, PushClient, RtmpClient
+from ems.net.attempt import ReconnectingAttempt, referred
+from ems.protocols.rtmp.client import CAPABILITIES, LAYERS, PullClient, PushClient
 from ems.protocols.rtmp.credentials import next_query
 from ems.protocols.rtmp.dial import dial
-from ems.security.uris import check_destination
 from ems.uri import Uri
 
 if TYPE_CHECKING:
@@ -26,12 +25,8 @@ if TYPE_CHECKING:
 SCHEMES = tuple(LAYERS)
 
 
-@implementer(IAttempt)
-class RtmpAttempt:
+class RtmpAttempt(ReconnectingAttempt):
     """One pull or push: its connections one after the other, as redirects and authentication ask for them."""
-
-    MAX_CONNECTIONS = 6
-    """Of one attempt: three for authentication, and as many redirects as make sense."""
 
     def __init__(
         self,
@@ -41,37 +36,13 @@ class RtmpAttempt:
         observer: IAttemptObserver,
         make_client: "type[PullClient | PushClient]",
     ) -> None:
-        self.server = server
-        self.settings = settings
-        self.observer = observer
+        super().__init__(server, uri, settings, observer)
         self.stream_name, self._app = make_client.address(uri, settings)
-        self._uri = uri
         self._query = ""
         self._make_client = make_client
-        self._client: RtmpClient | None = None
-        self._dialing: Deferred[Any] | None = None
-        self._connections = 0
-        self._again = False
-        self._ended = False
-        self._dial()
 
-    def stop(self, reason: str) -> None:
-        """Give up in good order."""
-        self._again = False
-        if self._client is not None:
-            self._client.close(reason)
-        elif self._dialing is not None:
-            self._end(reason)
-            self._dialing.cancel()
-
-    @property
-    def scheme(self) -> str:
-        """The scheme of the present address, one of `SCHEMES`."""
-        return self._uri.scheme
-
-    def check_address(self, address: str) -> None:
-        """Raise `CommandError` when we may not talk to the address where a connection has led; a redirect may lead anywhere."""
-        check_destination(self._uri, address)
+    def start(self) -> "Deferred[Any]":
+        return dial(self.server, self.uri, self._make_client(self.server, self), self.settings)
 
     def connect_properties(self) -> dict[str, Any]:
         """The command object of the connect call."""
@@ -93,11 +64,11 @@ class RtmpAttempt:
         details = info.get("ex")
         if isinstance(details, dict) and details.get("code") == 302:
             return self.redirected(str(details.get("redirect") or ""))
-        query = next_query(description, self._query, self._app, self._uri.user_name, self._uri.password)
+        query = next_query(description, self._query, self._app, self.uri.user_name, self.uri.password)
         if query is None:
             return f"refused: {description or info.get('code', '')}"
         self._query = query
-        self._again = True
+        self.connect_again()
         return "the other server asks who we are"
 
     def redirected(self, text: str) -> str:
@@ -106,33 +77,24 @@ class RtmpAttempt:
         The address may be relative to the present one. Who we are is told to another host only if the address says so.
         """
         try:
-            uri = self._refer(text) if text else self._uri
+            uri = referred(self._base, text) if text else self.uri
         except CommandError as error:
             return f"redirected to nowhere: {error}"
         if uri.scheme not in SCHEMES:
             return f"redirected to {uri.without_credentials}, which is not RTMP"
         if text:
-            if uri.host == self._uri.host and not uri.user_name:
-                uri = replace(uri, user_name=self._uri.user_name, password=self._uri.password)
-            self._uri = uri
+            if uri.host == self.uri.host and not uri.user_name:
+                uri = replace(uri, user_name=self.uri.user_name, password=self.uri.password)
+            self.uri = uri
             self._app = uri.path_and_query.strip("/")
         self._query = ""
-        self._again = True
+        self.connect_again()
         return f"redirected to {uri.without_credentials}"
-
-    def lost(self, reason: str) -> None:
-        """A connection is gone: the next one is made, or the attempt is over."""
-        self._client = None
-        if self._again and self._connections < self.MAX_CONNECTIONS:
-            self._again = False
-            self._dial()
-        else:
-            self._end(reason)
 
     @property
     def _base(self) -> str:
         """The address of the application: what a client calls its tcUrl."""
-        uri = self._uri
+        uri = self.uri
         host = f"[{uri.host}]" if ":" in uri.host else uri.host
         return f"{uri.scheme}://{host}:{uri.port}/{self._app}"
 
@@ -142,34 +104,6 @@ class RtmpAttempt:
             return text
         return f"{text}{'&' if '?' in text else '?'}{self._query}"
 
-    def _refer(self, reference: str) -> Uri:
-        """The address that is meant by a reference (RFC 3986 §5). Raises `CommandError`."""
-        if "://" in reference:
-            return Uri.parse(reference)
-        # urljoin takes the schemes of the web only to have relative references.
-        scheme = self._uri.scheme
-        return Uri.parse(scheme + urljoin("http" + self._base.removeprefix(scheme), reference).removeprefix("http"))
-
-    def _dial(self) -> None:
-        self._connections += 1
-        client = self._make_client(self.server, self)
-        # An impossible host name, of which a redirect can tell, is raised at once.
-        self._dialing = maybeDeferred(dial, self.server, self._uri, client, self.settings)
-        self._dialing.addCallbacks(lambda _: self._connected(client), lambda failure: self._failed(failure.getErrorMessage()))
-
-    def _connected(self, client: RtmpClient) -> None:
-        self._dialing = None
-        self._client = client
-
-    def _failed(self, reason: str) -> None:
-        self._dialing = None
-        self._end(f"cannot connect to {self._uri.host}:{self._uri.port}: {reason}")
-
-    def _end(self, reason: str) -> None:
-        if not self._ended:
-            self._ended = True
-            self.observer.ended(reason)
-
 
 @implementer(IPuller)
 class RtmpPuller:
@@ -178,7 +112,7 @@ class RtmpPuller:
     schemes = SCHEMES
 
     def pull(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return RtmpAttempt(server, uri, settings, observer, PullClient)
+        return RtmpAttempt(server, uri, settings, observer, PullClient).begin()
 
 
 @implementer(IPusher)
@@ -188,4 +122,4 @@ class RtmpPusher:
     schemes = SCHEMES
 
     def push(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return RtmpAttempt(server, uri, settings, observer, PushClient)
+        return RtmpAttempt(server, uri, settings, observer, PushClient).begin()

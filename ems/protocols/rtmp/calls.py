@@ -22,6 +22,7 @@ from ems.protocols.rtmp.mapping import (
 )
 from ems.protocols.rtmp.play import Play
 from ems.protocols.rtmp.publish import Publish
+from ems.protocols.rtmp.vod_play import VodPlay, answer_length
 from ems.protocols.rtmp.wire import DYNAMIC_LIMIT, PEER_BANDWIDTH, WINDOW_SIZE, MessageType, UserControl
 from ems.security.rtmp import Verdict
 from ems.streams.ingest import UnknownIngestPoint
@@ -197,7 +198,7 @@ def publish(session: "RtmpConnection", command: Command) -> None:
 
 
 def play(session: "RtmpConnection", command: Command) -> None:
-    """Play a live stream, or wait for it; recorded ones (a start greater than 0) are not found."""
+    """Play the live stream of that name; without one, or with a start greater than 0, the recording; else wait for the stream."""
     stream_id = command.stream_id
     name = command.text(1)
     session.release(stream_id, "plays something else")
@@ -209,15 +210,15 @@ def play(session: "RtmpConnection", command: Command) -> None:
     except CommandError as error:
         _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.Failed", str(error), name)
         return
-    refusal = f"there is no recording {name[:MAX_NAME]!r}" if start > 0 else _unplayable(name)
-    if refusal:
-        _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", refusal, name[:MAX_NAME])
-        return
-    shown = session.name_prefix + played_name(name)
     try:
-        real_name = _real_name(session, shown)
+        shown, real_name = _played(session, name, start)
     except CommandError as error:
-        _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", str(error), name)
+        _status(session, stream_id, LEVEL_ERROR, "NetStream.Play.StreamNotFound", str(error), name[:MAX_NAME])
+        return
+    if _has_recordings(session) and start != LIVE and (start > 0 or session.server.streams.by_name(real_name) is None):
+        recording = VodPlay(session, stream_id, real_name, shown)
+        session.use(stream_id, recording)
+        recording.begin(start_ms=start * 1000, duration_ms=duration, reset=reset)
         return
     playing = Play(session, stream_id, real_name, shown)
     session.use(stream_id, playing)
@@ -227,7 +228,7 @@ def play(session: "RtmpConnection", command: Command) -> None:
 def pause(session: "RtmpConnection", command: Command) -> None:
     """Stop or go on playing."""
     playing = session.net_streams.get(command.stream_id)
-    if isinstance(playing, Play):
+    if isinstance(playing, Play | VodPlay):
         playing.pause(command.argument(1) is True)
 
 
@@ -236,7 +237,11 @@ def pause_raw(session: "RtmpConnection", command: Command) -> None:
 
 
 def seek(session: "RtmpConnection", command: Command) -> None:
-    """Live streams cannot be sought in."""
+    """Go to another place of a recording; live streams have none."""
+    playing = session.net_streams.get(command.stream_id)
+    if isinstance(playing, VodPlay) and isinstance(command.argument(1), float):
+        playing.seek(command.number(1, 0))
+        return
     code = "NetStream.Seek.Failed" if isinstance(command.argument(1), float) else "NetStream.Seek.InvalidTime"
     _status(session, command.stream_id, LEVEL_ERROR, code, "a live stream has no other places to go to", "")
 
@@ -264,8 +269,13 @@ def delete_stream(session: "RtmpConnection", command: Command) -> None:
 
 
 def get_stream_length(session: "RtmpConnection", command: Command) -> None:
-    """The length in seconds of a recording: 0 for what is live."""
-    session.send(commands.result(command, None, 0))
+    """The length in seconds of a recording: 0 for what is live, and where only aliases are known to players."""
+    name = session.name_prefix + played_name(command.text(1))
+    server = session.server
+    if _unplayable(name) or not _has_recordings(session) or server.aliases.enabled or server.streams.by_name(name):
+        session.send(commands.result(command, None, 0))
+    else:
+        answer_length(session, command, name)
 
 
 def check_bandwidth(session: "RtmpConnection", command: Command) -> None:
@@ -286,7 +296,7 @@ def answered(session: "RtmpConnection", command: Command) -> None:
 
 def _receive(session: "RtmpConnection", command: Command, kind: Kind) -> None:
     playing = session.net_streams.get(command.stream_id)
-    if isinstance(playing, Play):
+    if isinstance(playing, Play | VodPlay):
         playing.receive(kind, command.argument(1) is True)
 
 
@@ -306,6 +316,21 @@ def _unpublish(session: "RtmpConnection", stream_id: int) -> None:
     _status(session, stream_id, LEVEL_STATUS, "NetStream.Unpublish.Success", f"{name} is now unpublished.", name)
     info = commands.info(LEVEL_STATUS, "NetStream.Unpublish.Success", f"FCUnpublish of stream {name}.")
     session.send(commands.call("onFCUnpublish", 0, None, info))
+
+
+def _has_recordings(session: "RtmpConnection") -> bool:
+    return session.server.vod is not None and session.server.vod.available
+
+
+def _played(session: "RtmpConnection", name: str, start: float) -> tuple[str, str]:
+    """What a player calls what it wants, and the real name of that. Raises `CommandError` for what cannot be played."""
+    refusal = _unplayable(name)
+    if start > 0 and not _has_recordings(session):
+        refusal = f"there is no recording {name[:MAX_NAME]!r}"
+    if refusal:
+        raise CommandError(refusal)
+    shown = session.name_prefix + played_name(name)
+    return shown, _real_name(session, shown)
 
 
 def _unplayable(name: str) -> str:

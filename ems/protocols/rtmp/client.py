@@ -41,7 +41,8 @@ CAPABILITIES = {
 LAYERS = {"rtmp": ("TCP", "OR"), "rtmps": ("TCP", "OSSL", "OR"), "rtmpt": ("TCP", "OH4R", "OR")}
 """The layers of a connection by the scheme of its address, as the runtime API names them."""
 
-BUFFER_MS = 3000
+BUFFER_MS = 100
+"""What a pulled stream buffers: nothing. A server that sends a recording then sends it as it were live, not ahead of time."""
 
 
 class RtmpClient(RtmpSession):
@@ -62,7 +63,7 @@ class RtmpClient(RtmpSession):
 
     def __init__(self, server: "Server", attempt: "RtmpAttempt") -> None:
         super().__init__(server, Wire(ClientHandshake()))
-        self.tags = LAYERS[attempt.scheme]
+        self.tags = LAYERS[attempt.uri.scheme]
         self.attempt = attempt
         self.stream_id = 0
         self._age = 0

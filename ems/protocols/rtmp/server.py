@@ -1,7 +1,7 @@
 """The server's side of an RTMP connection (Adobe RTMP 1.0 §7.2): the conversation with encoders and players.
 
 `RtmpConnection` holds the connection's state and its message streams, each of which publishes (`publish.Publish`) or plays
-(`play.Play`); `calls.CALLS` is the table of remote calls it answers.
+(`play.Play`, `vod_play.VodPlay`); `calls.CALLS` is the table of remote calls it answers.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from ems.protocols.rtmp.handshake import ServerHandshake
 from ems.protocols.rtmp.play import Play
 from ems.protocols.rtmp.publish import Publish
 from ems.protocols.rtmp.session import COMMAND_TYPES, MEDIA_TYPES, RtmpSession
+from ems.protocols.rtmp.vod_play import VodPlay
 from ems.protocols.rtmp.wire import Wire
 from ems.security.rtmp import Verdict
 
@@ -70,7 +71,7 @@ class RtmpConnection(RtmpSession):
         self.multitrack = False
         self.bandwidth_checked = False
         self.client: dict[str, str] = {}
-        self.net_streams: dict[int, Publish | Play | None] = {}
+        self.net_streams: dict[int, Publish | Play | VodPlay | None] = {}
         self._young = True
         self._age = 0
         self._idle = 0
@@ -115,7 +116,7 @@ class RtmpConnection(RtmpSession):
         for reporter in self.server.streams.reporters:
             reporter.neutral_came(self, stream_id)
 
-    def use(self, stream_id: int, used: Publish | Play) -> None:
+    def use(self, stream_id: int, used: Publish | Play | VodPlay) -> None:
         """The message stream publishes or plays from now on."""
         self.net_streams[stream_id] = used
         self._end_neutral(stream_id)
@@ -129,7 +130,7 @@ class RtmpConnection(RtmpSession):
         for reporter in self.server.streams.reporters:
             reporter.neutral_left(self, stream_id)
 
-    def release(self, stream_id: int, reason: str) -> Publish | Play | None:
+    def release(self, stream_id: int, reason: str) -> Publish | Play | VodPlay | None:
         """End what a message stream does, if anything; its id stays known."""
         used = self.net_streams.get(stream_id)
         if used is None:

@@ -28,7 +28,6 @@ class RtmpSession(Connection):
 
     __slots__ = (
         "_closing",
-        "_closing_seconds",
         "_heard",
         "_outlet",
         "_silent",
@@ -44,9 +43,6 @@ class RtmpSession(Connection):
     SILENCE_SECONDS = 75
     """Silence after which it is given up: three pings unanswered. A player that is stopped for a minute survives it."""
 
-    CLOSE_SECONDS = 5
-    """What a peer gets to read what is left and to close its end; then the connection is cut off."""
-
     MAX_UNSENT = 1 << 20
     """Bytes of answers that may wait for a peer that does not read; media waits in its feed."""
 
@@ -59,7 +55,6 @@ class RtmpSession(Connection):
         self._silent = 0
         self._heard = 0
         self._closing = False
-        self._closing_seconds = 0
 
     @abstractmethod
     def message(self, message: Message) -> None:
@@ -140,10 +135,7 @@ class RtmpSession(Connection):
 
     def tick(self, now: float) -> None:
         if self._closing:
-            self._closing_seconds += 1
-            transport: Any = self.transport
-            if self._closing_seconds >= self.CLOSE_SECONDS and transport:
-                transport.abortConnection()
+            self.linger()
             return
         self._silent = 0 if self._heard != self.bytes_received else self._silent + 1
         self._heard = self.bytes_received

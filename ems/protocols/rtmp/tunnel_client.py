@@ -10,7 +10,6 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost, TimeoutError
 from twisted.internet.interfaces import IAddress, IOpenSSLClientConnectionCreator, IProtocol
 from twisted.internet.protocol import Protocol, connectionDone
@@ -21,10 +20,10 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from ems.errors import RemoteProtocolError
+from ems.net.dialing import server_endpoint
 from ems.protocols.rtmp.waiting import WaitingTransport
 from ems.uri import Uri
 
-CONNECT_SECONDS = 10
 REPLY_SECONDS = 15
 """For one request with its reply: a session whose server is silent for so long is lost there, too."""
 
@@ -168,9 +167,7 @@ class HttpLink:
         """Connect as an endpoint does."""
         # Two lines in the log for each connection would tell nothing.
         factory.noisy = False
-        endpoint: Any = HostnameEndpoint(self.reactor, self._uri.host.encode("idna"), self._uri.port, timeout=CONNECT_SECONDS)
-        if self._tls is not None:
-            endpoint = wrapClientTLS(self._tls, endpoint)
+        endpoint: Any = server_endpoint(self.reactor, self._uri.host, self._uri.port, self._tls)
         connected: Deferred[Any] = endpoint.connect(factory)
         return connected.addCallback(self._connected)
 

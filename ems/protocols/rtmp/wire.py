@@ -64,7 +64,10 @@ DYNAMIC_LIMIT = 2
 
 
 class Wire:
-    """One end of a connection, which one the handshake says. `receive` bytes; what is to be sent is in `take_output`."""
+    """One end of a connection, which one the handshake says. `receive` bytes; what is to be sent is in `take_output`.
+
+    `buffer_length` is how many milliseconds the peer buffers of what it plays, 0 until it has said so.
+    """
 
     FIRST_ACKNOWLEDGEMENT = 131_072
     """Bytes after which the peer first hears from us while it has set no window: some encoders stop and wait otherwise."""
@@ -74,11 +77,12 @@ class Wire:
 
     MAX_WINDOW = 1 << 30
 
-    __slots__ = ("_acknowledged", "_handshake", "_output", "_reader", "_window", "out_chunk_size", "received")
+    __slots__ = ("_acknowledged", "_handshake", "_output", "_reader", "_window", "buffer_length", "out_chunk_size", "received")
 
     def __init__(self, handshake: Handshake) -> None:
         self.out_chunk_size = DEFAULT_CHUNK_SIZE
         self.received = 0
+        self.buffer_length = 0
         self._handshake: Handshake | None = handshake
         self._reader = ChunkReader()
         self._output = handshake.hello
@@ -143,6 +147,8 @@ class Wire:
         if type_id == MessageType.USER_CONTROL:
             if payload[:2] == UserControl.PING_REQUEST.to_bytes(2, "big") and len(payload) >= 6:
                 self.user_control(UserControl.PING_RESPONSE, int.from_bytes(payload[2:6], "big"))
+            elif payload[:2] == UserControl.SET_BUFFER_LENGTH.to_bytes(2, "big") and len(payload) >= 10:
+                self.buffer_length = int.from_bytes(payload[6:10], "big")
         elif type_id == MessageType.WINDOW_ACKNOWLEDGEMENT_SIZE and len(payload) >= 4:
             window = int.from_bytes(payload[:4], "big")
             if window:

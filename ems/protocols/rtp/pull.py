@@ -13,21 +13,20 @@ from collections.abc import Mapping
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import LogLevel
 from zope.interface import implementer
 
-from ems.errors import CommandError, MalformedData
+from ems.errors import CommandError
 from ems.formats.rtp.depacketise import Depacketiser, make_track_depacketiser
 from ems.formats.rtp.reception import Reception
 from ems.interfaces import IAttempt, IAttemptObserver, IPuller
 from ems.media import aac, h264
 from ems.media.frame import Frame
 from ems.media.track import Kind, Track
+from ems.net.attempt import Attempt
 from ems.net.connection import Connection
 from ems.net.datagrams import DatagramListener, PeerAddress
 from ems.net.udp import bound_socket
-from ems.security.uris import check_destination
 from ems.streams.inbound import InboundStream
 from ems.uri import Uri, is_literal_address
 
@@ -115,32 +114,21 @@ class RtpSource(Connection):
         return stream
 
 
-@implementer(IAttempt)
-class RtpAttempt:
+class RtpAttempt(Attempt):
     """One pull: a socket, and whoever sends to it, until it has ended."""
 
     def __init__(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> None:
-        self.settings = settings
-        self.observer = observer
-        self._server = server
+        super().__init__(server, uri, settings, observer)
         self._listener = DatagramListener(server.clock, self._make_source, self._admit)
-        self._source: RtpSource | None = None
-        self._ended = False
-        self._ending: IDelayedCall | None = None
-        try:
-            self._track = read_track(settings)
-            self._listen(uri)
-        except (CommandError, MalformedData, OSError) as error:
-            self.lost(str(error))
-        else:
-            observer.connected()
 
-    def stop(self, reason: str) -> None:
-        """Listen no more."""
-        if self._source is not None:
-            self._source.close(reason)
-        else:
-            self.lost(reason)
+    def start(self) -> None:
+        """Raises `CommandError` or `MalformedData` for the settings, and `OSError` for an address or port that we cannot have."""
+        self._track = read_track(self.settings)
+        self._listen()
+        self.observer.connected()
+
+    def release(self) -> None:
+        self._listener.close()
 
     def make_depacketiser(self) -> Depacketiser:
         """What reads the packets."""
@@ -148,22 +136,14 @@ class RtpAttempt:
         assert made is not None
         return made
 
-    def lost(self, reason: str) -> None:
-        """It is over; the port is free again."""
-        if not self._ended:
-            self._ended = True
-            self._listener.close()
-            # Whoever makes an attempt does not expect that it has ended already.
-            self._ending = self._server.clock.callLater(0, self.observer.ended, reason)
-
-    def _listen(self, uri: Uri) -> None:
-        """Raises `CommandError`, or `OSError` when the address is not ours or the port is taken."""
-        if not is_literal_address(uri.host):
-            raise CommandError(f"{uri.host} is no IP address, which raw RTP needs")
-        check_destination(uri, uri.host)
-        opened = self._listener.open(bound_socket(uri.host, uri.port))
+    def _listen(self) -> None:
+        host = self.uri.host
+        if not is_literal_address(host):
+            raise CommandError(f"{host} is no IP address, which raw RTP needs")
+        self.check_address(host)
+        opened = self._listener.open(bound_socket(host, self.uri.port))
         try:
-            opened.join(uri.host, source=str(self.settings.get("ssmIp", "")))
+            opened.join(host, source=str(self.settings.get("ssmIp", "")))
         except CommandError:
             # It is no group: unicast needs nothing more.
             return
@@ -171,9 +151,9 @@ class RtpAttempt:
     def _admit(self, peer: PeerAddress) -> bool:
         return not self._ended
 
-    def _make_source(self, peer: PeerAddress) -> RtpSource:
-        self._source = RtpSource(self._server, self)
-        return self._source
+    def _make_source(self, peer: PeerAddress) -> Connection:
+        self._connection = RtpSource(self.server, self)
+        return self._connection
 
 
 @implementer(IPuller)
@@ -183,7 +163,7 @@ class RtpPuller:
     schemes = ("rtp",)
 
     def pull(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return RtpAttempt(server, uri, settings, observer)
+        return RtpAttempt(server, uri, settings, observer).begin()
 
 
 def read_track(settings: Mapping[str, Any]) -> Track:

@@ -1,7 +1,8 @@
 """The sockets of a session over UDP: a pair of ports for each medium, and the way out that a feed's cursor sends through."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -17,11 +18,20 @@ LOWEST_CLIENT_PORT = 1024
 """Below are the ports of services, at which nobody should have us send."""
 
 
+@dataclass(slots=True, eq=False)
+class Way:
+    """Where one kind of packets of one medium leaves: the socket, and the peer or group that they go to, None for nowhere yet."""
+
+    socket: UdpSocket
+    target: Address | None
+
+
 class UdpPair:
     """The two sockets of a medium, for RTP and for RTCP, and where its packets go to.
 
     Only datagrams of the session's peer are taken: `heard` gets them, with False for RTP and True for RTCP. The first one to each
-    socket shows where that peer really is: behind a router that translates addresses it is not where it believes.
+    socket shows where that peer really is: behind a router that translates addresses it is not where it believes. `ways` are
+    the ways out, for RTP and for RTCP.
     """
 
     def __init__(
@@ -39,7 +49,7 @@ class UdpPair:
         self._heard = heard
         rtp, rtcp = ports.bind(near)
         self.sockets = UdpSocket(reactor, rtp, self._rtp), UdpSocket(reactor, rtcp, self._rtcp)
-        self._targets: list[Address | None] = [None, None]
+        self.ways = tuple(Way(one, None) for one in self.sockets)
         self._found = [False, False]
         for _ in self.sockets:
             registry.counters.opened("managedUdp")
@@ -51,11 +61,12 @@ class UdpPair:
 
     def aim(self, host: str, ports: tuple[int, int]) -> None:
         """Send there, until the peer shows that it is elsewhere. Raises `OSError` for an address of the wrong kind."""
-        self._targets = [peer_address(self.sockets[0].family, host, port) for port in ports]
+        for way, port in zip(self.ways, ports, strict=True):
+            way.target = peer_address(way.socket.family, host, port)
 
     def target(self, control: bool) -> Address | None:
         """Where packets go to."""
-        return self._targets[control]
+        return self.ways[control].target
 
     def close(self) -> None:
         """Give the ports back."""
@@ -75,15 +86,8 @@ class UdpPair:
             return
         if not self._found[control]:
             self._found[control] = True
-            self._targets[control] = address
+            self.ways[control].target = address
         self._heard(control, data)
-
-
-class Way(NamedTuple):
-    """Where one kind of packets of one medium leaves: of a pair, or to a multicast group."""
-
-    socket: UdpSocket
-    target: Callable[[], Address | None]
 
 
 class DatagramOutlet:
@@ -131,11 +135,11 @@ class DatagramOutlet:
     def send(self, data: bytes) -> None:
         """Send the datagrams of a burst."""
         assert isinstance(data, Burst)
+        ways = self._ways
         for port, run in data.runs:
-            way = self._ways[port]
-            target = way.target()
-            if target is not None:
-                way.socket.send_run(run, target)
+            way = ways[port]
+            if way.target is not None:
+                way.socket.send_run(run, way.target)
         size = len(data)
         self._connection.bytes_sent += size
         self._portion += size

@@ -8,7 +8,7 @@
 import re
 from base64 import b64decode
 from binascii import Error as NoBase64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,6 +18,7 @@ from twisted.logger import LogLevel
 from ems.errors import CommandError, RemoteProtocolError
 from ems.net.connection import Connection
 from ems.protocols.rtsp.client_url import presentation_url
+from ems.protocols.rtsp.transport import Transport, parse_transports
 from ems.protocols.rtsp.wire import Interleaved, Request, Response, Wire, request, response
 from ems.streams.outlet import Outlet
 from ems.uri import Uri
@@ -31,6 +32,9 @@ REDIRECTIONS = frozenset((301, 302, 303, 305, 307, 308))
 
 ANSWERABLE = frozenset(("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE", "PLAY_NOTIFY"))
 """What servers ask of clients and is well with a mere yes (RFC 2326 §10, RFC 7826 §13.5)."""
+
+UNSUPPORTED = frozenset((406, 415, 461))
+"""How servers say that they do not carry media in the way that was asked for; by the standard it is 461."""
 
 _TIMEOUT = re.compile(r"timeout\s*=\s*([0-9]{1,6})", re.IGNORECASE)
 
@@ -64,9 +68,6 @@ class RtspClient(Connection):
     KEEP_ALIVE_SECONDS = 10
     """Between two signs of life, unless the session's time-out asks for more of them."""
 
-    CLOSE_SECONDS = 5
-    """For what is left to send when the connection ends."""
-
     MAX_UNANSWERED = 10
     """Signs of life that may stay without an answer: some servers never answer them while media flow."""
 
@@ -92,7 +93,6 @@ class RtspClient(Connection):
         self._keep_alive_seconds: float = self.KEEP_ALIVE_SECONDS
         self._keep_alive_method = ""
         self._idle = 0
-        self._closing_seconds = 0
         self._unanswered = 0
         self._sequence = 0
         self._answers: dict[int, Callable[[Response], None]] = {}
@@ -179,6 +179,23 @@ class RtspClient(Connection):
         methods = ",".join([*answer.headers.all("Public"), *answer.headers.all("Allow")])
         self.public = frozenset(word.strip().upper() for word in methods.split(","))
 
+    async def set_up(self, url: str, wishes: Iterable[Transport]) -> tuple[Transport, Transport]:
+        """SETUP of a medium, with one way of carrying it after the other until the server grants one: the wish, and the answer.
+
+        What is granted need not be what was asked for. Raises `Refused`, or `RemoteProtocolError` when there are no wishes.
+        """
+        refused: Refused | None = None
+        for wish in wishes:
+            try:
+                answer = await self.request("SETUP", url, {"Transport": str(wish)})
+            except Refused as error:
+                if error.status not in UNSUPPORTED:
+                    raise
+                refused = error
+                continue
+            return wish, next(iter(parse_transports(answer.headers.get("Transport"))), wish)
+        raise refused or RemoteProtocolError("there is no way to carry the media")
+
     def note(
         self,
         method: str,
@@ -213,10 +230,7 @@ class RtspClient(Connection):
     def tick(self, now: float) -> None:
         """Give a sign of life when it is time; a peer that does not take the farewell is cut off."""
         if self.closing:
-            self._closing_seconds += 1
-            transport: Any = self.transport
-            if self._closing_seconds >= self.CLOSE_SECONDS and transport:
-                transport.abortConnection()
+            self.linger()
             return
         self._idle += 1
         if self.session and self._idle >= self._keep_alive_seconds:

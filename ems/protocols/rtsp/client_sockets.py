@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from ems.net.dialing import ip_fields
 from ems.net.udp import Address, PortPairs, UdpSocket, bound_socket, peer_address
-from ems.protocols.rtsp.dial import ip_fields
 from ems.protocols.rtsp.transport import Pair
 
 if TYPE_CHECKING:
@@ -19,14 +19,13 @@ HOLE = bytes((0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
 class MediaSockets:
-    """Two bound sockets. What comes from other hosts than `sources` is dropped, unless that is empty; `strangers` counts it.
+    """Two bound sockets. What comes from other hosts than `sources` is dropped, unless that is empty.
 
     `peers` are where packets go to, RTP and RTCP, None while that is not known.
     """
 
     def __init__(self, server: "Server", pair: tuple[Any, Any], rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]) -> None:
         self.sources: frozenset[str] = frozenset()
-        self.strangers = 0
         self._counters = server.connections.counters
         self._tell = (rtp, rtcp)
         self._sockets = (UdpSocket(server.clock, pair[0], self._rtp), UdpSocket(server.clock, pair[1], self._rtcp))
@@ -34,10 +33,7 @@ class MediaSockets:
         ttl, tos = ip_fields(settings)
         for one in self._sockets:
             self._counters.opened("managedUdp")
-            if ttl is not None:
-                one.set_ttl(ttl)
-            if tos is not None:
-                one.set_tos(tos)
+            one.set_ip_fields(ttl, tos)
 
     @classmethod
     def unicast(
@@ -115,6 +111,4 @@ class MediaSockets:
             self._tell[1](data)
 
     def _known(self, address: Address) -> bool:
-        known = not self.sources or address[0].partition("%")[0] in self.sources
-        self.strangers += not known
-        return known
+        return not self.sources or address[0].partition("%")[0] in self.sources

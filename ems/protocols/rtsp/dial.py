@@ -9,28 +9,20 @@ IP:port       to a proxy, which connects to the address
 ============  ===============================================================================================
 """
 
-import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 
 from ems.errors import CommandError
-from ems.net.sockets import prepare_outgoing
-from ems.net.tls import client_options
+from ems.net.dialing import connect, prepared, server_endpoint, tls_to
 from ems.protocols.rtsp.client_login import Login
 from ems.protocols.rtsp.tunnel_client import Gate, connect_tunnel
 from ems.uri import Uri
 
 if TYPE_CHECKING:
     from ems.server import Server
-
-CONNECT_SECONDS = 10
-
-SYSTEM_DEFAULT = 256
-"""The value of `ttl` and `tos` that leaves them to the operating system."""
 
 ITSELF = "self"
 """The value of ``httpProxy`` for a server that is its own proxy."""
@@ -45,27 +37,15 @@ def dial(
     `CommandError` for the address of a tunnel's end that we must not talk to; without a tunnel the protocol looks for itself.
     """
     proxy = str(settings.get("httpProxy", ""))
-    connected: Deferred[Any]
-    if proxy:
-        agent = str(settings.get("emulateUserAgent", ""))
-        connected = connect_tunnel(server.clock, _gate(server, uri, proxy, check), protocol, login, agent)
-    else:
-        connected = connectProtocol(_endpoint(server, uri, uri.host, uri.port), protocol)
-    return connected.addCallback(_prepared, settings)
+    if not proxy:
+        return connect(_endpoint(server, uri, uri.host, uri.port), protocol, settings)
+    agent = str(settings.get("emulateUserAgent", ""))
+    connected: Deferred[Any] = connect_tunnel(server.clock, _gate(server, uri, proxy, check), protocol, login, agent)
+    return connected.addCallback(prepared, settings)
 
 
-def ip_fields(settings: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """The settings ``ttl`` and ``tos``, None where the operating system decides."""
-    ttl, tos = int(settings.get("ttl", SYSTEM_DEFAULT)), int(settings.get("tos", SYSTEM_DEFAULT))
-    return None if ttl == SYSTEM_DEFAULT else ttl, None if tos == SYSTEM_DEFAULT else tos
-
-
-def _endpoint(server: "Server", uri: Uri, host: str, port: int) -> Any:
-    endpoint: Any = HostnameEndpoint(server.clock, host.encode("idna"), port, timeout=CONNECT_SECONDS)
-    if uri.scheme == "rtsps":
-        verify = server.config.application.verify_tls
-        endpoint = wrapClientTLS(client_options(host, verify=verify), endpoint)
-    return endpoint
+def _endpoint(server: "Server", uri: Uri, host: str, port: int) -> IStreamClientEndpoint:
+    return server_endpoint(server.clock, host, port, tls_to(server, host) if uri.scheme == "rtsps" else None)
 
 
 def _gate(server: "Server", uri: Uri, proxy: str, check: Callable[[str], None]) -> Gate:
@@ -77,14 +57,3 @@ def _gate(server: "Server", uri: Uri, proxy: str, check: Callable[[str], None]) 
         raise CommandError(f"{uri.scheme} does not go through a proxy")
     by = Uri.parse(f"http://{proxy}")
     return Gate(_endpoint(server, uri, by.host, by.port), f"http://{place}{uri.path_and_query}", place, check)
-
-
-def _prepared(protocol: Any, settings: Mapping[str, Any]) -> Any:
-    transport = protocol.transport
-    while hasattr(transport, "transport"):
-        transport = transport.transport
-    handle = getattr(transport, "socket", None)
-    if isinstance(handle, socket.socket):
-        ttl, tos = ip_fields(settings)
-        prepare_outgoing(handle, ttl=ttl, tos=tos)
-    return protocol

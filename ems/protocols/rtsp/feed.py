@@ -16,7 +16,6 @@ from ems.net.udp import Run, gathered
 from ems.protocols.rtsp.description import Medium
 from ems.protocols.rtsp.media import Sender, TrackSender, TsSender, ssrc_of
 from ems.streams.feed import Feed
-from ems.streams.gop import is_join_point
 from ems.streams.inbound import InboundStream
 from ems.streams.outlet import FanOut
 from ems.streams.statistics import Totals
@@ -86,7 +85,7 @@ class RtspFeed(Feed):
         sender = self._by_track.get(frame.track.id) if self._by_track else self.senders[0]
         if sender is None:
             return b""
-        join = is_join_point(frame, self._lead)
+        join = self.begins(frame)
         info = self._info(frame.dts) if join else ()
         packets = sender.packets(frame, join=join)
         if not packets:
@@ -152,10 +151,9 @@ class Burst(bytes):
 class DatagramFeed(RtspFeed):
     """Packets for UDP."""
 
-    def batch(self, position: int) -> tuple[bytes, int, Totals]:
-        """One entry of the ring at a time: several would have to be taken apart again."""
-        entry = self._ring[position - self.start]
-        return entry.packet, position + 1, entry.totals
+    def gather(self, position: int) -> tuple[bytes, int, Totals]:
+        """One burst at a time: several would have to be taken apart again."""
+        return self.gather_one(position)
 
     def wrapped(self, index: int, packets: Sequence[bytes], *, control: bool) -> bytes:
         port = 2 * index + control

@@ -30,14 +30,15 @@ BARE_PROTOCOLS = frozenset(("UDP", "RAW/RAW/UDP", "MP2T/H2221/UDP"))
 """Protocols of a medium that name no RTP."""
 
 Begun = Callable[[InboundStream], None]
+"""Is told of the stream, once it is there."""
 
 
 def chosen_media(description: SessionDescription) -> list[Media]:
     """The media that are taken: a transport stream, or the first video and the first audio that can be read.
 
-    Media that are offered for the other direction, or for none, are left out. Raises `RemoteProtocolError` when there are none.
+    Media that nothing is sent of (``a=inactive``) are left out. Raises `RemoteProtocolError` when none can be taken.
     """
-    offered = [media for media in description.medias if (media.direction or description.direction) not in _NOT_SENT]
+    offered = [media for media in description.medias if (media.direction or description.direction) != "inactive"]
     for media in offered:
         if media.is_transport_stream:
             return [media]
@@ -54,9 +55,6 @@ def chosen_media(description: SessionDescription) -> list[Media]:
 def is_bare_transport_stream(media: Media) -> bool:
     """True for transport packets in datagrams without RTP, as the original server has them."""
     return media.is_transport_stream and media.protocol.upper() in BARE_PROTOCOLS
-
-
-_NOT_SENT = ("inactive",)
 
 
 def _encoding(media: Media) -> str:

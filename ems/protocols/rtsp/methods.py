@@ -122,9 +122,9 @@ async def announce(connection: "RtspConnection", request: Request) -> Reply:
         description = sdp.parse(request.body)
     except MalformedData as error:
         raise Refused(400, str(error)) from error
-    shown = published_name(request.uri) or description.name
-    name = _public_name(connection, shown)
-    connection.session = RecordSession(connection, request.uri, name, shown, description)
+    name = published_name(request.uri) or description.name
+    _require_free(connection, name)
+    connection.session = RecordSession(connection, request.uri, name, description)
     return Reply()
 
 
@@ -189,16 +189,15 @@ def _block_size(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
-def _public_name(connection: "RtspConnection", shown: str) -> str:
-    """The name of a stream that is published as `shown`. Raises `Refused` (403)."""
+def _require_free(connection: "RtspConnection", name: str) -> None:
+    """Raise `Refused` (403) when nothing can be published under that name, before the client sends anything."""
     server = connection.server
     try:
-        name = server.ingest_points.public_name(shown)
+        public_name = server.ingest_points.public_name(name)
     except CommandError as error:
         raise Refused(403, str(error)) from error
-    if server.streams.by_name(name) is not None:
-        raise Refused(403, f"the name {name!r} is taken")
-    return name
+    if server.streams.by_name(public_name) is not None:
+        raise Refused(403, f"the name {public_name!r} is taken")
 
 
 async def _media_when_known(connection: "RtspConnection", address: Address, stream: InboundStream) -> tuple[Medium, ...]:

@@ -5,7 +5,6 @@ for each of its media, from the first client's SETUP until the last one's sessio
 """
 
 from collections.abc import Hashable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ems.errors import CommandError
@@ -89,7 +88,7 @@ class Broadcast:
             if ":" not in near:
                 one.set_multicast_interface(near)
             target = peer_address(one.family, group.ip, one.address[1])
-            self._ways[2 * index + control] = Way(one, partial(_same, target))
+            self._ways[2 * index + control] = Way(one, target)
 
 
 class Broadcasts:
@@ -118,10 +117,6 @@ class Broadcasts:
         if not broadcast.sessions:
             self._running = {key: other for key, other in self._running.items() if other is not broadcast}
             broadcast.close("nobody listens")
-
-
-def _same(target: Address) -> Address:
-    return target
 
 
 def _unread(data: bytes, address: Address) -> None:

@@ -3,53 +3,62 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ems.media.track import Track
 from ems.protocols.rtsp.description import left_out
-from ems.protocols.rtsp.feed import DatagramFeed, Form, InterleavedFeed, RtspFeed
-from ems.streams.feed import Cursor
-from ems.streams.outbound import OutboundStream
+from ems.protocols.rtsp.feed import Form, RtspFeed, feed_class
+from ems.streams.fed import FedOutbound
 from ems.streams.statistics import NOTHING, StreamStatistics
 
 if TYPE_CHECKING:
     from ems.protocols.rtsp.multicast import Broadcast
+    from ems.protocols.rtsp.push import PushClient
     from ems.protocols.rtsp.server import RtspConnection
-
-NEVER = -1
-"""Before any time on the stream's clock."""
+    from ems.streams.inbound import InboundStream
 
 
-class RtspPlay(OutboundStream):
+class RtspPlay(FedOutbound):
     """One viewer. It begins with the newest key frame, or with `at_next` with the next one, and ends with the stream.
 
     `open_outlet` makes the way out; what comes back is closed with the viewer, unless it is the connection's own.
     """
 
-    __slots__ = ("_at_next", "_cursor", "_delivered", "_dropped", "_feed", "_left_at", "_open_outlet", "form", "type_tag")
+    __slots__ = ("_at_next", "_open_outlet", "_prepared", "form", "type_tag")
 
-    connection: "RtspConnection"
+    connection: Any
+    """A client's `RtspConnection`, or the `PushClient` of a push, which has another `source_left`."""
 
     def __init__(
-        self, client: "RtspConnection", name: str, form: Form, open_outlet: Callable[[], Any], *, at_next: bool = False
+        self,
+        client: "RtspConnection | PushClient",
+        name: str,
+        form: Form,
+        open_outlet: Callable[[], Any],
+        *,
+        at_next: bool = False,
     ) -> None:
         super().__init__(client.server.streams, name, client)
         self.type_tag = "ONTS" if form.media[0].track is None else "ONP"
         self.form = form
         self._open_outlet = open_outlet
         self._at_next = at_next
-        self._feed: RtspFeed | None = None
-        self._cursor: Cursor | None = None
-        self._left_at = NEVER
-        self._delivered = self._dropped = NOTHING
+        self._prepared: RtspFeed | None = None
 
-    @property
-    def statistics(self) -> StreamStatistics:
-        cursor = self._cursor
-        if cursor is None:
-            return StreamStatistics.of(self._delivered, self._dropped)
-        return StreamStatistics.of(self._delivered.plus(cursor.delivered), self._dropped.plus(cursor.dropped))
+    def feed(self, stream: "InboundStream") -> RtspFeed:
+        fan_out, form = self._manager.fan_out, self.form
+        feed = stream.feed(form, lambda: feed_class(form)(stream, fan_out, form))
+        assert isinstance(feed, RtspFeed)
+        return feed
+
+    def outlet(self) -> Any:
+        return self._open_outlet()
+
+    def left_out(self, tracks: tuple[Track, ...], fed: tuple[Track, ...]) -> str:
+        return left_out(tracks, self.form.media)
 
     @property
     def details(self) -> dict[str, Any]:
-        missing = left_out(self.inbound.tracks, self.form.media) if self.inbound is not None else ""
+        """What it does not get is known from SETUP on, whether it is fed or not."""
+        missing = self.left_out(self.inbound.tracks, ()) if self.inbound is not None else ""
         return {**super().details, "leftOut": missing} if missing else super().details
 
     @property
@@ -59,35 +68,24 @@ class RtspPlay(OutboundStream):
 
     def prepare(self) -> RtspFeed | None:
         """The feed that it will get its packets from; None when there is no stream. `start` or `leave` has to follow."""
-        stream = self.inbound
-        if stream is None:
-            return None
-        fan_out, form = self.connection.server.streams.fan_out, self.form
-        make = InterleavedFeed if form.channels else DatagramFeed
-        feed = stream.feed(form, lambda: make(stream, fan_out, form))
-        assert isinstance(feed, RtspFeed)
-        self._feed = feed
-        return feed
+        if self.inbound is not None:
+            self._prepared = self.feed(self.inbound)
+        return self._prepared
 
     @property
     def begins_at_once(self) -> bool:
         """Whether the newest key frame of the feed is what it begins with."""
-        return self._feed is not None and not self._at_next and not self._feed.joins_before(self._left_at)
+        return self._prepared is not None and not self._at_next and not self._prepared.joins_before(self.left_at)
 
     def start(self) -> None:
         """Be fed, from now on."""
-        if self._feed is not None and self._cursor is None and self.inbound is not None:
-            self._cursor = Cursor(self._feed, self._open_outlet(), at_next=not self.begins_at_once)
+        if self._prepared is not None:
+            self.join(at_next=self._at_next)
 
     def leave(self) -> None:
-        """Be fed no more for now."""
-        feed, self._feed = self._feed, None
-        cursor, self._cursor = self._cursor, None
-        if cursor is not None:
-            self._left_at = cursor.feed.newest
-            self._delivered = self._delivered.plus(cursor.delivered)
-            self._dropped = self._dropped.plus(cursor.dropped)
-            cursor.close()
+        """Be fed no more for now, and at once: behind the answer to PAUSE or TEARDOWN nothing comes."""
+        self.cut()
+        feed, self._prepared = self._prepared, None
         if self.inbound is not None and feed is not None:
             self.inbound.release(feed)
 
@@ -104,13 +102,10 @@ class RtspPlay(OutboundStream):
             if farewell:
                 cursor.outlet.write(farewell)
 
-    def unsubscribe(self) -> None:
-        self.leave()
-        super().unsubscribe()
-
     def fits(self) -> bool:
         """Whether the stream still has the tracks that the client was told of."""
-        return self.inbound is None or not self.inbound.tracks or self._feed is None or self._feed.fits(self.inbound.tracks)
+        stream, feed = self.inbound, self._prepared
+        return stream is None or not stream.tracks or feed is None or feed.fits(stream.tracks)
 
 
 class MulticastPlay(RtspPlay):

@@ -22,7 +22,7 @@ from ems.protocols.rtsp.client_sockets import MediaSockets
 from ems.protocols.rtsp.client_url import base_url, control_url
 from ems.protocols.rtsp.incoming import Incoming, chosen_media, is_bare_transport_stream
 from ems.protocols.rtsp.renewal import Renewal
-from ems.protocols.rtsp.transport import Pair, Transport, parse_transports
+from ems.protocols.rtsp.transport import Pair, Transport
 from ems.protocols.rtsp.wire import Response
 from ems.protocols.rtsp.wire import interleaved as interleaved_frame
 from ems.streams.inbound import InboundStream
@@ -30,9 +30,6 @@ from ems.streams.inbound import InboundStream
 if TYPE_CHECKING:
     from ems.protocols.rtsp.attempt import RtspAttempt
     from ems.server import Server
-
-UNSUPPORTED = frozenset((406, 415, 461))
-"""How servers say that they do not carry media in the way that was asked for; by the standard it is 461."""
 
 _RTPTIME = re.compile(r"(?i)(?:^|;)\s*rtptime\s*=\s*([0-9]{1,10})", re.ASCII)
 _URL = re.compile(r'(?i)(?:^|;)\s*url\s*=\s*"?([^;"]+)')
@@ -95,7 +92,7 @@ class PullClient(RtspClient):
         await self.ask_options()
         description = await self._describe()
         for medium in self._media:
-            await self._set_up(medium)
+            self._granted(medium, *await self.set_up(medium.url, self._wishes(medium)))
         answer = await self._play()
         self._begin(description, answer)
 
@@ -145,21 +142,6 @@ class PullClient(RtspClient):
             self._media.append(PulledMedium(media, control_url(base, media.control), group))
         return description
 
-    async def _set_up(self, medium: PulledMedium) -> None:
-        """SETUP, with one way of carrying after the other until the server grants one."""
-        refused: Refused | None = None
-        for wish in self._wishes(medium):
-            try:
-                answer = await self.request("SETUP", medium.url, {"Transport": str(wish)})
-            except Refused as error:
-                if error.status not in UNSUPPORTED:
-                    raise
-                refused = error
-                continue
-            self._granted(medium, wish, answer)
-            return
-        raise refused or RemoteProtocolError("there is no way to carry the media")
-
     def _wishes(self, medium: PulledMedium) -> Iterator[Transport]:
         """The transports to ask for, the best first. All media of a session are carried alike."""
         index = self._media.index(medium)
@@ -183,9 +165,8 @@ class PullClient(RtspClient):
     def _takers(self, index: int) -> tuple[Callable[[bytes], None], Callable[[bytes], None]]:
         return partial(self._rtp, index), partial(self._rtcp, index)
 
-    def _granted(self, medium: PulledMedium, wish: Transport, answer: Response) -> None:
-        """Carry the medium as the answer says, which need not be what was asked for."""
-        granted = next(iter(parse_transports(answer.headers.get("Transport"))), wish)
+    def _granted(self, medium: PulledMedium, wish: Transport, granted: Transport) -> None:
+        """Carry the medium as the server says."""
         index = self._media.index(medium)
         if granted.tcp or granted.interleaved is not None:
             self._interleaved = True

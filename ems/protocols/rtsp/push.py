@@ -5,26 +5,23 @@ What is sent, and how it is paced over UDP, is what viewers of this server get a
 """
 
 from collections.abc import Iterator
-from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ems.errors import RemoteProtocolError
 from ems.media.track import Kind
-from ems.net.udp import Address, PortPairs
+from ems.net.udp import PortPairs
 from ems.protocols.rtsp.address import CONTROL
 from ems.protocols.rtsp.carriers import DatagramOutlet, Way
-from ems.protocols.rtsp.client import Refused, RtspClient
+from ems.protocols.rtsp.client import RtspClient
 from ems.protocols.rtsp.client_sockets import MediaSockets
 from ems.protocols.rtsp.client_url import control_url
 from ems.protocols.rtsp.description import Medium, describe, offered_media
 from ems.protocols.rtsp.feed import TCP_PACKET, UDP_PACKET, Form
 from ems.protocols.rtsp.play import RtspPlay
-from ems.protocols.rtsp.pull import UNSUPPORTED
 from ems.protocols.rtsp.tracks import wait_for_tracks
-from ems.protocols.rtsp.transport import Pair, Transport, parse_transports
-from ems.protocols.rtsp.wire import Response
+from ems.protocols.rtsp.transport import Pair, Transport
 from ems.streams.inbound import InboundStream
 from ems.streams.outlet import Outlet
 
@@ -69,7 +66,8 @@ class PushClient(RtspClient):
         sdp = describe(name, media, self.near[0], (int(time()), 1), None)
         await self.request("ANNOUNCE", self.url, {"Content-Type": "application/sdp"}, sdp)
         for index, medium in enumerate(media):
-            await self._set_up(index, medium)
+            url = control_url(self.url, f"{CONTROL}{medium.number}")
+            self._granted(index, *await self.set_up(url, self._wishes(index)))
         if self._interleaved:
             # From its making on every byte goes through it, and it begins with one: that is this request.
             self.outlet = Outlet(self, self.server.streams.fan_out)
@@ -108,22 +106,6 @@ class PushClient(RtspClient):
         # As encoders announce them: receivers exist that know their media by the order.
         return tuple(sorted(media, key=lambda medium: medium.track is not None and medium.track.kind is Kind.AUDIO))
 
-    async def _set_up(self, index: int, medium: Medium) -> None:
-        """SETUP, with one way of carrying after the other until the server grants one."""
-        refused: Refused | None = None
-        for wish in self._wishes(index):
-            url = control_url(self.url, f"{CONTROL}{medium.number}")
-            try:
-                answer = await self.request("SETUP", url, {"Transport": str(wish)})
-            except Refused as error:
-                if error.status not in UNSUPPORTED:
-                    raise
-                refused = error
-                continue
-            self._granted(index, wish, answer)
-            return
-        raise refused or RemoteProtocolError("there is no way to carry the media")
-
     def _wishes(self, index: int) -> Iterator[Transport]:
         if not self._interleaved:
             sockets = MediaSockets.unicast(self.server, PortPairs(), self.near[0], _ignore, _ignore, self.settings)
@@ -133,8 +115,7 @@ class PushClient(RtspClient):
                 return
         yield Transport(tcp=True, interleaved=(2 * index, 2 * index + 1), mode=RECORD)
 
-    def _granted(self, index: int, wish: Transport, answer: Response) -> None:
-        granted = next(iter(parse_transports(answer.headers.get("Transport"))), wish)
+    def _granted(self, index: int, wish: Transport, granted: Transport) -> None:
         if granted.tcp or granted.interleaved is not None:
             self._interleaved = True
             self._channels.append(granted.interleaved or (2 * index, 2 * index + 1))
@@ -157,8 +138,9 @@ class PushClient(RtspClient):
             return self.outlet
         ways = {}
         for index, sockets in enumerate(self._sockets):
+            peers = sockets.peers or (None, None)
             for control, one in enumerate(sockets.both):
-                ways[2 * index + control] = Way(one, partial(_target, sockets, control))
+                ways[2 * index + control] = Way(one, peers[control])
         self._datagrams = DatagramOutlet(self, self.server.streams.fan_out, self.server.clock, ways)
         return self._datagrams
 
@@ -174,10 +156,7 @@ class Push(RtspPlay):
 
     __slots__ = ()
 
-    connection: PushClient  # type: ignore[assignment]
-
-    def __init__(self, client: PushClient, name: str, form: Form, open_outlet: Any) -> None:
-        super().__init__(client, name, form, open_outlet)  # type: ignore[arg-type]
+    connection: PushClient
 
     def source_left(self, reason: str) -> None:
         self.connection.close(f"the local stream ended: {reason}")
@@ -191,7 +170,3 @@ def target_url(base: str, name: str) -> str:
 
 def _ignore(data: bytes) -> None:
     """Receivers' reports tell nothing that a push could act on."""
-
-
-def _target(sockets: MediaSockets, control: int) -> Address | None:
-    return sockets.peers[control] if sockets.peers is not None else None

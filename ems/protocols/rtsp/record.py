@@ -19,6 +19,7 @@ from ems.protocols.rtsp.session import Session
 from ems.protocols.rtsp.transport import Transport
 from ems.protocols.rtsp.ts_reception import TsReception
 from ems.streams.inbound import InboundStream
+from ems.streams.ingest import publish
 
 if TYPE_CHECKING:
     from ems.protocols.rtsp.server import RtspConnection
@@ -28,14 +29,13 @@ REPORT_SECONDS = 5
 
 
 class RecordSession(Session):
-    """A session that publishes what ANNOUNCE has described; `name` is the stream's, `shown` what the client calls it."""
+    """A session that publishes what ANNOUNCE has described, as `name`, which may be that of an ingest point."""
 
-    def __init__(self, connection: "RtspConnection", url: str, name: str, shown: str, description: SessionDescription) -> None:
+    def __init__(self, connection: "RtspConnection", url: str, name: str, description: SessionDescription) -> None:
         """Raises `Refused` (415) when nothing of it can be read."""
         super().__init__(connection)
         self.url = url
         self.name = name
-        self.shown = shown
         self.stream: InboundStream | None = None
         self._medias = description.medias
         self._depacketisers = [make_depacketiser(media, index) for index, media in enumerate(self._medias)]
@@ -70,7 +70,7 @@ class RecordSession(Session):
         if not readable:
             raise Refused(455, "no medium that can be read was set up")
         try:
-            self.stream = connection.server.streams.register(self.name, type_tag="INP", source=connection)
+            self.stream = publish(connection.server, self.name, type_tag="INP", source=connection)
         except CommandError as error:
             raise Refused(403, str(error)) from error
         self._reader = self._make_reader(readable)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import LogLevel
 from zope.interface import implementer
 
 from ems.errors import CommandError, MalformedData, RemoteProtocolError
 from ems.formats import sdp
 from ems.interfaces import IAttempt, IAttemptObserver, IPuller
+from ems.net.attempt import Attempt
 from ems.net.connection import Connection
 from ems.net.datagrams import DatagramTransport
 from ems.protocols.rtsp.client_sockets import MediaSockets
@@ -106,39 +106,15 @@ class SdpSource(Connection):
             pair.close()
 
 
-@implementer(IAttempt)
-class SdpAttempt:
+class SdpAttempt(Attempt):
     """One pull of a description."""
 
-    def __init__(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> None:
-        self.settings = settings
-        self.observer = observer
-        self._server = server
-        self._source: SdpSource | None = None
-        self._ended = False
-        self._ending: IDelayedCall | None = None
-        try:
-            description = sdp.parse(read_file(server.runtime.directory, uri))
-            self._source = SdpSource(server, self, description)
-        except (CommandError, RemoteProtocolError, OSError) as error:
-            self.lost(str(error))
-        else:
-            self._source.begin()
-            observer.connected()
-
-    def stop(self, reason: str) -> None:
-        """Listen no more."""
-        if self._source is not None:
-            self._source.close(reason)
-        else:
-            self.lost(reason)
-
-    def lost(self, reason: str) -> None:
-        """It is over."""
-        if not self._ended:
-            self._ended = True
-            # Whoever makes an attempt does not expect that it has ended already.
-            self._ending = self._server.clock.callLater(0, self.observer.ended, reason)
+    def start(self) -> Connection:
+        """Raises `CommandError` or `RemoteProtocolError` for the file, and `OSError` for addresses that we cannot have."""
+        source = SdpSource(self.server, self, sdp.parse(read_file(self.server.runtime.directory, self.uri)))
+        source.begin()
+        self.observer.connected()
+        return source
 
 
 @implementer(IPuller)
@@ -148,7 +124,7 @@ class SdpPuller:
     schemes = ("file",)
 
     def pull(self, server: "Server", uri: Uri, settings: Mapping[str, Any], observer: IAttemptObserver) -> IAttempt:
-        return SdpAttempt(server, uri, settings, observer)
+        return SdpAttempt(server, uri, settings, observer).begin()
 
 
 def read_file(runtime: Path, uri: Uri) -> bytes:

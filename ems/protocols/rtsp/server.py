@@ -47,9 +47,6 @@ class RtspConnection(Connection):
     SILENCE_SECONDS = TIMEOUT + 15
     """Silence after which a client is given up whose media come or go by UDP, or who does nothing."""
 
-    CLOSE_SECONDS = 5
-    """What a client gets to read what is left and to close its end; then the connection is cut off."""
-
     MAX_WAITING = 64
     """Requests that may wait behind one that waits."""
 
@@ -74,7 +71,7 @@ class RtspConnection(Connection):
         self._outlet: Outlet | None = None
         self._aliases: dict[str, str] = {}
         self._asked = self._closing = False
-        self._silent = self._heard = self._closing_seconds = 0
+        self._silent = self._heard = 0
         self._by_udp = 0
         self._far_leg: RtspConnection | None = None
         self._near_leg: RtspConnection | None = None
@@ -144,7 +141,8 @@ class RtspConnection(Connection):
     def outlet(self) -> Outlet:
         """The way out that cursors share; from its making on every byte goes through it. Begin with a write."""
         if self._outlet is None:
-            self._outlet = Outlet(self, self.server.streams.fan_out)
+            fan_out = self.server.streams.fan_out
+            self._outlet = Outlet(self, fan_out, fan_out.jitter_buffered)
         return self._outlet
 
     def send_frame(self, channel: int, packet: bytes) -> None:
@@ -183,10 +181,7 @@ class RtspConnection(Connection):
 
     def tick(self, now: float) -> None:
         if self._closing:
-            self._closing_seconds += 1
-            transport: Any = self.transport
-            if self._closing_seconds >= self.CLOSE_SECONDS and transport:
-                transport.abortConnection()
+            self.linger()
             return
         if isinstance(self.session, RecordSession):
             self.session.tick()

@@ -6,12 +6,11 @@ It ends with TEARDOWN, with the connection, or when nothing is heard of the clie
 
 import secrets
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ems.errors import CommandError
 from ems.protocols.rtsp.address import Address, Origin
-from ems.protocols.rtsp.carriers import LOWEST_CLIENT_PORT, DatagramOutlet, UdpPair, Way
+from ems.protocols.rtsp.carriers import LOWEST_CLIENT_PORT, DatagramOutlet, UdpPair
 from ems.protocols.rtsp.description import Medium
 from ems.protocols.rtsp.feed import MIN_PACKET, TCP_PACKET, UDP_PACKET, Form
 from ems.protocols.rtsp.media import ssrc_of
@@ -237,7 +236,7 @@ class PlaySession(Session):
             pair = self.setups[medium.number].pair
             assert pair is not None
             for control in (False, True):
-                ways[2 * index + control] = Way(pair.sockets[control], partial(pair.target, control))
+                ways[2 * index + control] = pair.ways[control]
         connection = self.connection
         self._outlet = DatagramOutlet(connection, connection.server.streams.fan_out, connection.server.clock, ways)
         return self._outlet

@@ -4,7 +4,7 @@ The same face as `ems.formats.rtp.reception.Reception` has, for a source whose o
 inside, and so is its clock, so that no sender reports are waited for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ems.errors import MalformedData
 from ems.formats import rtcp
@@ -82,11 +82,14 @@ class TsReception:
     def _packets(self, packets: Iterable[RtpPacket], arrival: int) -> list[Frame]:
         return [frame for packet in packets for frame in self._frames(self._demuxer.receive(packet.payload), arrival)]
 
-    def _frames(self, events: Iterable[Event], arrival: int) -> list[Frame]:
+    def _frames(self, events: Sequence[Event], arrival: int) -> list[Frame]:
         frames = []
+        self._clock.begin(events)
         for event in events:
             if isinstance(event, Sample):
-                frames.append(self._clock.frame(event, arrival))
+                frame = self._clock.frame(event, arrival)
+                if frame is not None:
+                    frames.append(frame)
             elif isinstance(event, TracksFound):
                 self.tracks = event.tracks
         return frames

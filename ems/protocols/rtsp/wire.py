@@ -37,6 +37,7 @@ MAX_FRAME = 65_535
 
 _FRAME = Struct(">BBH")
 _DOLLAR = 0x24
+_ESCAPED = {code: f"%{code:02X}" for code in (*range(33), 127)}
 _CONTROLS = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]")
 
 REASONS = {
@@ -224,8 +225,11 @@ class Wire:
 
 
 def request(method: str, uri: str, headers: Mapping[str, str], body: bytes = b"", version: str = VERSION) -> bytes:
-    """The bytes of a request. Raises `LocalProtocolError` for what would become another message."""
-    return _joined(f"{method} {uri} {version}", headers, body)
+    """The bytes of a request; spaces and controls in the address, as there are in some descriptions of media, are escaped.
+
+    Raises `LocalProtocolError` for what would become another message.
+    """
+    return _joined(f"{method} {uri.translate(_ESCAPED)} {version}", headers, body)
 
 
 def response(status: int, headers: Mapping[str, str | list[str]], body: bytes = b"", version: str = VERSION) -> bytes:

@@ -60,9 +60,6 @@ class WebSocketConnection(Connection):
     SILENCE_SECONDS = 50
     """Silence after which it is given up: two pings unanswered."""
 
-    CLOSE_SECONDS = 5
-    """What the client gets to answer our close frame; then the connection is cut off."""
-
     MAX_AFTER_CLOSE = 64 << 10
     """Bytes that may come in behind our close frame, which the client has not seen yet."""
 
@@ -125,7 +122,8 @@ class WebSocketConnection(Connection):
     def outlet(self) -> Outlet:
         """The way out that cursors share."""
         if self._outlet is None:
-            self._outlet = Outlet(self, self.server.streams.fan_out, buffered=True)
+            fan_out = self.server.streams.fan_out
+            self._outlet = Outlet(self, fan_out, fan_out.buffered)
         return self._outlet
 
     def send_text(self, text: str) -> None:
@@ -184,9 +182,7 @@ class WebSocketConnection(Connection):
         self._frames = 0
         framing = self._framing
         if self._closing:
-            transport: Any = self.transport
-            if self._seconds >= self.CLOSE_SECONDS and transport:
-                transport.abortConnection()
+            self.linger()
         elif framing is not None and framing.opening:
             if self._seconds >= self.HANDSHAKE_SECONDS:
                 self.close("no handshake")
@@ -208,7 +204,6 @@ class WebSocketConnection(Connection):
         if self._closing:
             return
         self._closing = True
-        self._seconds = 0
         self.end_streams(reason)
         shown = "".join(character if character.isprintable() else "?" for character in reason[:MAX_SHOWN])
         text = "{peer} {tag} closed: {reason}"

@@ -48,9 +48,6 @@ class HttpFmp4Connection(Connection):
     STUCK_SECONDS = 60
     """For which a player may read nothing: one that is paused for longer asks again."""
 
-    CLOSE_SECONDS = 5
-    """What a client gets to take the rest; then the connection is cut off."""
-
     def __init__(self, server: "Server", tags: tuple[str, ...]) -> None:
         super().__init__(server.connections)
         self.server = server
@@ -84,7 +81,8 @@ class HttpFmp4Connection(Connection):
     def outlet(self) -> Outlet:
         """The way out, from the head of the answer on."""
         if self._outlet is None:
-            self._outlet = Outlet(self, self.server.streams.fan_out, buffered=True)
+            fan_out = self.server.streams.fan_out
+            self._outlet = Outlet(self, fan_out, fan_out.buffered)
         return self._outlet
 
     def stream_came(self) -> None:
@@ -103,7 +101,6 @@ class HttpFmp4Connection(Connection):
             return
         chunked = self._leave()
         self._closing = True
-        self._seconds = 0
         outlet, self._outlet = self._outlet, None
         if outlet is not None:
             if chunked:
@@ -118,10 +115,8 @@ class HttpFmp4Connection(Connection):
 
     def tick(self, now: float) -> None:
         self._seconds += 1
-        transport: Any = self.transport
         if self._closing:
-            if self._seconds >= self.CLOSE_SECONDS and transport:
-                transport.abortConnection()
+            self.linger()
         elif self.viewer is not None:
             self.viewer.tick()
             self._stuck = 0 if self.outlet().open else self._stuck + 1

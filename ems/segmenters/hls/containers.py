@@ -74,6 +74,9 @@ class TransportStream:
         self._configured = {track.id: track for track in tracks}
 
     def header(self, segment: Segment) -> bytes:
+        if segment.frames:
+            # The segment is made again from its beginning: sound that still waits is among its frames.
+            self._muxer.flush()
         return self._muxer.psi()
 
     def piece(self, frames: Sequence[Frame], end: int) -> bytes:

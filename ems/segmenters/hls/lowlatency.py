@@ -18,7 +18,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -188,10 +188,17 @@ class LowLatency:
                 self._server.published.remove(self._settings.folder / part.uri)
 
     def _show(self) -> None:
-        """Let players see what there is now."""
+        """Let players see what there is now: of a new output, as soon as there is a part."""
         if self._listed is None:
             return
+        playlist = self._listed.playlist
         unfinished = _entry(self._making[0]) if self._making else None
+        if not playlist.segments:
+            if unfinished is None or not unfinished.parts:
+                return
+            if playlist.media_sequence == 1:
+                # Nothing comes before it that it could fail to continue.
+                unfinished = replace(unfinished, discontinuity=False)
         hint, reports = quote(self._coming_name), tuple(self._reports())
         self._playlist.show(LowLatencyPlaylist(self._listed, self._settings.part_length, unfinished, hint, reports))
 

@@ -103,7 +103,10 @@ class PartListener(Protocol):
         """The segment is complete and has its `duration`; it is written next."""
 
     def playlist(self, playlist: MediaPlaylist) -> MediaPlaylist:
-        """The playlist as it is to be written: here tags of low latency are added."""
+        """The playlist as it is to be written: here tags of low latency are added.
+
+        Asked for when the output opens, too, before there is anything: a new list is then without segments.
+        """
 
     def close(self) -> None:
         """The output is over: nobody may wait any longer."""

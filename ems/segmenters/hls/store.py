@@ -6,7 +6,7 @@ as a gap (RFC 8216bis §4.4.4.7), and everything goes on as soon as there is roo
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,14 +36,14 @@ OUR_FILES = re.compile(r"[^.].*\.(?:ts|m3u8|key|aac|m4s|mp4)")
 
 
 class Media(NamedTuple):
-    """A segment as it is stored: its bytes and what the playlist tells of it. `start` is in nanoseconds on the
+    """A segment as it is stored: its bytes, in pieces, and what the playlist tells of it. `start` is in nanoseconds on the
     stream's clock, `duration` in milliseconds.
 
     `init` is the initialisation segment of its run and `map_name` that one's file, both empty without one. It and the
     `key_files` are written before the segment.
     """
 
-    data: bytes
+    pieces: Sequence[bytes]
     extension: str
     start: int
     duration: int
@@ -136,6 +136,8 @@ class Store:
         elif not continuing:
             self._window = self._new_window()
         self._leftovers = settings.rolling
+        if self._listener is not None:
+            self._listener.playlist(self._window.playlist())
 
     def name(self, number: int, extension: str) -> str:
         """The file name of a segment."""
@@ -274,8 +276,9 @@ class Store:
             name, byte_range = await self._extend(number, media)
         else:
             name, byte_range = self.name(number, media.extension), None
-            await self._in_thread(write_file, folder / name, media.data)
-            self._server.published.put(folder / name, media.data)
+            path = folder / name
+            await self._in_thread(write_file, path, *media.pieces)
+            self._server.published.put(path, *media.pieces)
         map_uri = quote(media.map_name)
         return m3u8.Segment(quote(name), media.duration, media.discontinuity, media.key, map_uri, media.date, byte_range)
 
@@ -285,9 +288,9 @@ class Store:
         if file is None or media.discontinuity or file.duration >= self.settings.file_length * 1000:
             file = self._file = _OpenFile(self.name(number, media.extension))
             self.announce(number, media.extension, media.start)
-        await self._in_thread(extend_file, self.settings.folder / file.name, file.size, media.data)
-        byte_range = ByteRange(len(media.data), file.size)
-        file.size += len(media.data)
+        await self._in_thread(extend_file, self.settings.folder / file.name, file.size, *media.pieces)
+        byte_range = ByteRange(sum(map(len, media.pieces)), file.size)
+        file.size += byte_range.length
         file.duration += media.duration
         return file.name, byte_range
 

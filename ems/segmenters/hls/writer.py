@@ -191,7 +191,7 @@ class HlsWriter:
         self._newest = max(self._newest, max([frame.dts for frame in batch], default=0))
         if self._epoch is None and self._primed:
             self._date()
-        self._cutter.push(self._interleaver.push(map(self._clocks.on_time, batch)))
+        self._cutter.push(self._interleaver.push(self._clocks.on_time(batch)))
 
     def _drain(self) -> None:
         """Go on with all there is: what comes next does not follow it."""
@@ -241,7 +241,7 @@ class HlsWriter:
         assert self._epoch is not None
         date = date_of(self._settings, self._epoch + segment.start / SECOND)
         return Media(
-            b"", container.extension, segment.start, duration, date, segment.discontinuous, self._map_name, container.init
+            (), container.extension, segment.start, duration, date, segment.discontinuous, self._map_name, container.init
         )
 
     async def _write(self, segment: Segment, container: Container, number: int, media: Media) -> None:
@@ -252,9 +252,9 @@ class HlsWriter:
                 raise ProtectionError(f"{self._settings.folder}: the disk is too slow for this stream")
             key = await parts.protection.segment(number) if parts.protection is not None else None
             if key is not None:
-                data = await parts.in_thread(segment_bytes, segment, container, key)
+                pieces = [await parts.in_thread(protected_bytes, segment, container, key)]
             else:
-                data = segment_bytes(segment, container)
+                pieces = segment_pieces(segment, container)
         except ProtectionError as error:
             self._count_lost(segment)
             await parts.store.lose(number, media, str(error))
@@ -263,11 +263,11 @@ class HlsWriter:
             self._backlog -= segment.size
         if key is not None:
             media = media._replace(key=key.key, key_files=key.files)
-        file = await parts.store.add(number, media._replace(data=data))
+        file = await parts.store.add(number, media._replace(pieces=pieces))
         if file is None:
             self._count_lost(segment)
             return
-        parts.stored(segment, container, len(data))
+        parts.stored(segment, container, sum(map(len, pieces)))
         times = {"segmentStartTs": segment.start / MILLISECOND, "segmentDuration": segment.duration / MILLISECOND}
         parts.server.events.emit("hlsChunkClosed", {"file": str(file), "playlistStartTs": float(parts.store.begun), **times})
 
@@ -292,11 +292,15 @@ class HlsWriter:
             counters.dropped_bytes += sum(sizes)
 
 
-def segment_bytes(segment: Segment, container: Container, key: SegmentKey | None = None) -> bytes:
-    """The bytes of a whole segment as they are stored."""
+def segment_pieces(segment: Segment, container: Container) -> list[bytes]:
+    """The bytes of a whole segment, in pieces."""
     pieces = segment.pieces or [container.header(segment)]
     frames = segment.frames[segment.muxed :]
     if frames or container.unit is not None:
         pieces.append(container.piece(frames, segment.end))
-    data = b"".join(pieces)
-    return key.finish(data) if key is not None else data
+    return pieces
+
+
+def protected_bytes(segment: Segment, container: Container, key: SegmentKey) -> bytes:
+    """The bytes of a whole segment as they are stored under this key."""
+    return key.finish(b"".join(segment_pieces(segment, container)))

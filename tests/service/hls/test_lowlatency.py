@@ -9,7 +9,7 @@ import pytest
 
 from ems.errors import CommandError
 from ems.media.frame import SECOND
-from tests.service.hls.low_latency_world import AUDIO, VIDEO, Player, World, frames
+from tests.service.hls.low_latency_world import AUDIO, VIDEO, Player, Request, World, frames
 from tests.unit.segmenters.lowlatency_rules import check, parse
 
 LOW_LATENCY: dict[str, Any] = {"segmentType": "fmp4", "partLength": 200}
@@ -171,6 +171,31 @@ def test_a_new_source_has_parts_at_once(world: World) -> None:
     map_uri = text.rpartition('#EXT-X-MAP:URI="')[2].partition('"')[0]
     assert text.index("#EXT-X-DISCONTINUITY\n") < text.index(map_uri) < text.index(again.parts[numbers[0]][0]["URI"])
     assert world.ask("cam", map_uri).data and not world.path("cam", map_uri).exists()
+
+
+def test_the_first_segment_of_all_is_offered_in_parts(world: World) -> None:
+    """Whoever waits for a new stream has its first part when that is there, not when the first segment is."""
+    world.write("cam", **LOW_LATENCY)
+    stream = world.publish("cam")
+    waiting: list[Request] = []
+    for frame in frames(1):
+        world.push(stream, frame)
+        if not waiting and world.server.published.live(world.path("cam")) is not None:
+            waiting.append(world.ask("cam"))
+        if waiting and waiting[0].data:
+            break
+    assert frame.dts < 0.3 * SECOND
+    first = check(waiting[0].text)
+    assert first.segments == {}
+    assert [len(parts) for parts in first.parts.values()] == [1]
+    assert "#EXT-X-DISCONTINUITY" not in waiting[0].text
+    map_uri = waiting[0].text.rpartition('#EXT-X-MAP:URI="')[2].partition('"')[0]
+    assert world.ask("cam", map_uri).data
+    msn, part = first.following
+    following = world.ask("cam", _HLS_msn=str(msn), _HLS_part=str(part))
+    for frame in [frame for frame in frames(1) if frame.dts > stream.newest]:
+        world.push(stream, frame)
+    assert [len(parts) for parts in check(following.text).parts.values()] == [2]
 
 
 def test_nothing_that_was_offered_is_taken_back(world: World) -> None:

@@ -66,6 +66,19 @@ def test_publish(rtsp: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sink.reason == "the client has left"
 
 
+def test_ingest_points_hide_the_name(rtsp: World) -> None:
+    """With ingest points on, what a client announces is the private name, and nothing else can be published."""
+    points = rtsp.server.ingest_points
+    points.enabled = True
+    points._add("secret", "public")
+    client, intruder = rtsp.client(), rtsp.client()
+    assert announce(client, "rtsp://h/live/secret") == 200
+    record(client, "rtsp://h/live/secret")
+    assert announce(intruder, "rtsp://h/live/public") == 403
+    [stream] = rtsp.server.streams.inbound.values()
+    assert (stream.name, stream.details["ingestPoint"]) == ("public", "secret")
+
+
 def test_a_wait_for_reports_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A publisher keeps its stream while its reports are waited for, even longer than silent streams live; a silent one ends."""
     monkeypatch.setattr("ems.protocols.rtsp.record.monotonic_ns", lambda: 0)

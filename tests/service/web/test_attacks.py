@@ -12,7 +12,8 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 
 from ems.net.registry import CounterSet
-from ems.web.channel import MAX_DISCARDED, REQUEST_TIMEOUT, STALL_TIMEOUT, WebChannel, WebFactory, WebRequest
+from ems.web.channel import REQUEST_TIMEOUT, STALL_TIMEOUT, WebChannel, WebFactory
+from ems.web.request import MAX_DISCARDED, WebRequest
 from tests.service.web.browsing import OpenWeb, Web, reactor, until
 
 MIB = 1 << 20
@@ -52,6 +53,13 @@ async def test_attack_malformed_requests(web: Web, data: bytes) -> None:
     client = await web.raw(data)
     assert not client.received.startswith(b"HTTP/1.1 2")
     await still_serves(web)
+
+
+@pytest_twisted.ensureDeferred
+async def test_https_spoken_to_an_http_port_ends_at_once(web: Web) -> None:
+    """A browser that was given the wrong scheme shows its error now, and not when a time-out is over."""
+    client = await web.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    assert client.received == b""
 
 
 @pytest_twisted.ensureDeferred

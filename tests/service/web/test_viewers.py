@@ -9,6 +9,7 @@ import pytest_twisted
 from ems.api.commands import load_commands
 from ems.api.reply import Reply
 from ems.api.request import parse_request
+from ems.jobs.job import Job
 from ems.published import PublishedFile, Unavailable
 from ems.web import live as live_module
 from ems.web.downloads import Downloads
@@ -56,6 +57,23 @@ async def test_a_viewer_is_one_session_with_all_its_bytes(web: Web) -> None:
     assert everybody.description == "Number of clients connected to Evostream Web Server"
     web.service.sessions.end_all()
     assert len(web.told("streamingSessionEnded")) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_viewers_of_each_stream_of_a_group(web: Web) -> None:
+    """Who watches which stream is known from what is fetched, as far as a command has had the stream written there."""
+    show(web)
+    web.server.jobs.makers["hls"] = lambda service, config_id, settings: Job(config_id, settings, 0.0)
+    await web.server.jobs.add("hls", [{"localStreamName": "cam", "targetFolder": str(web.root / "show/hi"), "keepAlive": False}])
+    for agent, paths in (("one", ("", "hi/")), ("two", ("", "hi/")), ("three", ("",))):
+        for path in paths:
+            await web.ask(f"/show/{path}playlist.m3u8", User_Agent=agent)
+    counted = await tell(web, "httpClientsConnected groupName=show")
+    assert counted.data == {"groupName": "show", "httpStreamingSessionsCount": 3, "streams": {"cam": 2}}
+    assert (await tell(web, "httpClientsConnected groupName=other")).data == {
+        "groupName": "other",
+        "httpStreamingSessionsCount": 0,
+    }
 
 
 @pytest_twisted.ensureDeferred

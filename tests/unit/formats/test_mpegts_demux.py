@@ -508,14 +508,40 @@ def test_frames_on_the_streams_clock() -> None:
     """`SampleClock` makes frames from 0 on, over a wrap of the 33 bits, with composition offsets."""
     clock = SampleClock()
     start = TICKS_RANGE - 5400
-    made = [
-        clock.frame(Sample(H264, (start + n * 3600) % TICKS_RANGE, (start + n * 3600 + 1800) % TICKS_RANGE, n == 0, b"x"))
-        for n in range(4)
+    events = [
+        Sample(H264, (start + n * 3600) % TICKS_RANGE, (start + n * 3600 + 1800) % TICKS_RANGE, n == 0, b"x") for n in range(4)
     ]
+    made = [frame for event in events if (frame := clock.frame(event))]
     assert [frame.dts for frame in made] == [to_nanoseconds(n * 3600) for n in range(4)]
     assert {frame.pts - frame.dts for frame in made} == {to_nanoseconds(1800)}
     odd = clock.frame(Sample(H264, 10_000, 9_000, False, b"x"))
+    assert odd is not None
     assert odd.pts == odd.dts
+
+
+@pytest.mark.parametrize("earlier", [1890, 3600])
+def test_sound_and_picture_begin_in_step(earlier: int) -> None:
+    """Whichever of them comes first in the stream, and however much earlier the other one is, none is moved to the other."""
+    start = TICKS_RANGE - 1000
+    late, early = Sample(H264, start, start + 3600, True, b"x"), Sample(AAC, start - earlier, start - earlier, True, b"x")
+    for events in ([late, early], [early, late]):
+        clock = SampleClock()
+        clock.begin(events)
+        frames = {event: clock.frame(event) for event in events}
+        picture, sound = frames[late], frames[early]
+        assert sound is not None
+        assert picture is not None
+        assert (sound.pts, picture.dts, picture.pts) == (0, to_nanoseconds(earlier), to_nanoseconds(earlier + 3600))
+
+
+def test_sound_from_before_the_beginning_is_left_out() -> None:
+    """A frame of sound that cannot be placed in step is not heard; a picture is shown when it should be."""
+    clock = SampleClock()
+    clock.begin([Sample(H264, 9000, 9000, True, b"x")])
+    assert clock.frame(Sample(AAC, 8999, 8999, True, b"x")) is None
+    picture = clock.frame(Sample(H264, 5400, 12_600, False, b"x"))
+    assert picture is not None
+    assert (picture.dts, picture.pts) == (0, to_nanoseconds(3600))
 
 
 def test_counters_of_rearranged_packets() -> None:

@@ -5,14 +5,20 @@ The usual run is short; ``EMS_MUTATIONS=200000`` runs that many, the same ones e
 
 import os
 import random
+from collections.abc import Callable
+
+import pytest
 
 from ems.errors import MalformedData
 from ems.formats.mpegts import psi
 from ems.formats.mpegts.demux import TsDemuxer
+from ems.formats.mpegts.framings import Ac3, Adts, MpegAudio
 from ems.formats.mpegts.latm import Loas
 from ems.formats.mpegts.mux import TsMuxer
 from ems.formats.mpegts.pes import parse
+from ems.formats.mpegts.sounds import Framing
 from ems.media import opus
+from ems.media.aac import adts_header
 from ems.media.frame import Frame
 from tests.ts_streams import AAC, H264, H265, broadcast, demuxed, muxed, picture, samples
 from tests.unit.media import vectors
@@ -27,6 +33,14 @@ STREAMS = [
     muxed([picture(number, key=number % 3 == 0, track=H265) for number in range(6)], [H265]),
     muxed([Frame(OPUS, number * 20_000_000, number * 20_000_000, True, b"\xf8" * 90) for number in range(9)], [OPUS]),
 ]
+
+# useSameStreamMux 0; version 0, one time framing, one sub-frame, program and layer; AAC LC, 48 kHz, stereo; frameLengthType 0,
+# latmBufferFullness, no other data, no CRC; 20 bytes (ISO/IEC 14496-3 §1.7.3).
+_ELEMENT = (
+    "0" + "0" + "1" + "000000" + "0000" + "000" + f"{0x1190:016b}" + "000" + "11111111" + "0" + "0" + f"{20:08b}" + "1" * 160
+)
+_ELEMENT_BYTES = int(_ELEMENT.ljust(-len(_ELEMENT) % 8 + len(_ELEMENT), "0"), 2).to_bytes(-(-len(_ELEMENT) // 8), "big")
+LATM = (0x2B7 << 13 | len(_ELEMENT_BYTES)).to_bytes(3, "big") + _ELEMENT_BYTES
 
 
 def test_damaged_streams() -> None:
@@ -62,16 +76,36 @@ def test_damaged_parts() -> None:
         psi.write_pat({1: 99, 2: 100}),
         psi.write_pmt(psi.ProgramMap(1, 256, (psi.Stream(256, 27, b"\5\4abcd"), psi.Stream(257, 15)))),
     )
-    loas = bytes.fromhex("56e0102000118800 00ff8061626364".replace(" ", "")) + bytes(16)
     chance = random.Random(13)
     for read, originals in (
         (parse, [packet]),
         (lambda data: psi.read_pat(data.ljust(12, b"\0")), [pat]),
         (lambda data: psi.read_pmt(data.ljust(12, b"\0")), [pmt]),
         (lambda data: psi.SectionReader().receive(b"\0" + data, True), [pat + pmt]),
-        (lambda data: Loas(1).frame(data, 0), [loas, b"\x56\xe0\x40" + chance.randbytes(64)]),
+        (lambda data: Loas(1).frame(data, 0), [LATM, b"\x56\xe0\x40" + chance.randbytes(64)]),
     ):
         refusals(read, mutated(originals, MUTATIONS))
+
+
+@pytest.mark.parametrize("framing", [Adts, MpegAudio, Ac3, Loas])
+def test_damaged_sound(framing: Callable[[int], Framing]) -> None:
+    """Rows of ADTS, MPEG audio, AC-3 and LATM frames are gone through frame by frame up to the damage, and never in a circle."""
+    whole = {
+        Adts: adts_header(AAC.config, 60) + bytes(60),
+        MpegAudio: vectors.MP3_STEREO[:4] + bytes(413),
+        Ac3: vectors.AC3_5_1.ljust(1792, b"\0"),
+        Loas: LATM,
+    }
+    found = 0
+    for data in mutated([part * 3 for part in (whole[framing], *whole.values())], MUTATIONS):
+        reader, offset = framing(1), 0
+        try:
+            while (frame := reader.frame(data, offset)) is not None and frame.end <= len(data):
+                assert frame.end > offset
+                offset, found = frame.end, found + 1
+        except MalformedData:
+            continue
+    assert found > MUTATIONS // 10
 
 
 def test_random_bytes_in_packets() -> None:

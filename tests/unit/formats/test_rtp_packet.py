@@ -1,10 +1,14 @@
 """The RTP packet: what is written is what was given, and what lies about its sizes is refused."""
 
+import os
+
 import pytest
 
 from ems.errors import MalformedData
 from ems.formats.rtp.packet import RtpPacket, build, parse, sequence_step
 from tests.unit.media.mutation import mutated, prefixes, refusals
+
+MUTATIONS = int(os.environ.get("EMS_MUTATIONS", "3000"))
 
 PLAIN = build(96, 7, 90_000, 0x01020304, b"payload", True)
 
@@ -52,6 +56,6 @@ def test_damaged_packets_raise_nothing_else() -> None:
     """Whatever comes to a port, it is read or refused."""
     full = b"\xb2" + PLAIN[1:12] + b"csrc" * 2 + b"\0\0\0\1" + b"extn" + b"payload" + b"\0\0\3"
     refusals(parse, prefixes(full))
-    read, refused = refusals(parse, mutated([PLAIN, full], 3000))
+    read, refused = refusals(parse, mutated([PLAIN, full], MUTATIONS))
     assert read
     assert refused

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 
@@ -317,7 +318,7 @@ def sound(number: int) -> bytes:
     return build(97, number, 777 + number * 2048, 22, b"\0\x10\0\x20" + b"unit", True)
 
 
-def reception(**more: int) -> Reception:
+def reception(**more: Any) -> Reception:
     """A receiver of a picture and a sound."""
     video, audio = H264Depacketiser(0, (*SETS.sps, *SETS.pps)), AacDepacketiser(LC, AUDIO_CLOCK)
     return Reception([(video, 96), (audio, 97)], **more)
@@ -344,6 +345,31 @@ def test_what_came_while_it_listened_is_passed_on_from_the_key_frame() -> None:
     shown = {bytes(frame.data[-1:]): frame.pts for frame in frames if frame.track.kind is Kind.VIDEO}
     first_sound = next(frame for frame in frames if frame.track.kind is Kind.AUDIO)
     assert abs((first_sound.pts - shown[b"\3"]) - (6 * 1024 * SECOND // 48_000 - 120 * MILLISECOND)) <= 1
+
+
+def test_sound_and_picture_begin_in_step() -> None:
+    """Of what has been held back the earliest is the beginning, whatever came first; nothing is moved to anything else."""
+    receiver = reception()
+    receiver.rtp(0, picture(0, key=True), 0)
+    receiver.rtp(1, sound(0), 0)
+    receiver.rtcp(0, sender_report(11, 5000), 0)
+    frames = receiver.rtcp(1, sender_report(22, 777 + 1024), 0)
+    shown = {frame.track.kind: frame.pts for frame in frames}
+    assert min(frame.dts for frame in frames) == 0
+    assert shown[Kind.VIDEO] - shown[Kind.AUDIO] == pytest.approx(1024 * SECOND // AUDIO_CLOCK, abs=2)
+
+
+def test_sound_from_before_the_first_picture_is_left_out() -> None:
+    """A stream that has begun with a picture does not play earlier sound out of step."""
+    receiver = reception(origins={0: 5000, 1: 777 + 4096})
+    [first] = receiver.rtp(0, picture(0, key=True), 0)
+    sounds = [frame for number in range(3) for frame in receiver.rtp(1, sound(number), 0)]
+    assert first.dts == 0
+    # It is decoded 67 ms before it is shown, as two may be shown before it (B-frames); sound from 85 ms before is out.
+    assert [frame.pts - first.pts for frame in sounds] == [
+        pytest.approx(-2048 * SECOND // AUDIO_CLOCK, abs=2),
+        pytest.approx(0, abs=2),
+    ]
 
 
 def test_what_came_long_before_the_reports_is_dropped() -> None:

@@ -48,6 +48,19 @@ def test_time_begins_at_0_wherever_the_source_does() -> None:
     assert timeline.jumps == 0
 
 
+def test_a_stream_may_begin_before_its_first_frame() -> None:
+    """Who knows that an earlier frame will come has time begin with that one; what is earlier still can be told."""
+    timeline = Timeline()
+    assert not timeline.precedes(0)
+    timeline.begin(70 * MINUTE)
+    timeline.begin(71 * MINUTE)
+    assert timeline.place(VIDEO, 70 * MINUTE + 40 * MILLISECOND) == 40 * MILLISECOND
+    assert timeline.place(AUDIO, 70 * MINUTE) == 0
+    assert [timeline.precedes(70 * MINUTE + distance) for distance in (-6 * SECOND, -1, 0)] == [False, True, False]
+    timeline.place(VIDEO, 90 * MINUTE)
+    assert not timeline.precedes(90 * MINUTE - SECOND)
+
+
 @pytest.mark.parametrize("jump", [-10 * MINUTE, -6 * SECOND, 6 * SECOND, 10 * MINUTE, 60 * 24 * MINUTE])
 def test_a_jump_of_the_sources_clock_is_a_step_of_one_frame(jump: int) -> None:
     """An encoder that restarts, or a file that loops, goes on where it was; its tracks stay together."""

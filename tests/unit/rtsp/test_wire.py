@@ -1,12 +1,21 @@
 """RTSP on the wire: whatever is cut wherever, messages and frames come out whole, and what is none is refused early."""
 
+import os
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ems.errors import LocalProtocolError, RemoteProtocolError
 from ems.protocols.rtsp import wire
+from ems.protocols.rtsp.address import parse_address, published_name
+from ems.protocols.rtsp.transport import parse_transports
+from ems.protocols.rtsp.tunnel import Base64Reader
 from ems.protocols.rtsp.wire import Headers, Interleaved, Request, Response, Wire
+from tests.unit.media.mutation import mutated
+
+MUTATIONS = int(os.environ.get("EMS_MUTATIONS", "3000"))
 
 CONVERSATION = (
     b"\r\n"
@@ -95,6 +104,12 @@ def test_no_header_becomes_two() -> None:
         wire.response(200, {"Session": "a\r\nX: y"})
 
 
+def test_an_address_with_spaces_stays_one_word() -> None:
+    """A camera that writes spaces into the addresses of its media is asked for them in a request that it can read."""
+    data = wire.request("SETUP", "rtsp://h/front door/track\t1\x7f", {"CSeq": "1"})
+    assert [*Wire().receive(data)] == [Request("SETUP", "rtsp://h/front%20door/track%091%7F", Headers([("CSeq", "1")]))]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_anything(data: bytes, at: int) -> None:
@@ -104,3 +119,36 @@ def test_anything(data: bytes, at: int) -> None:
         list(Wire().receive(mixed))
     except RemoteProtocolError:
         return
+
+
+def test_damaged_conversations() -> None:
+    """A conversation damaged anywhere is read up to the damage, or on behind it, and gives nothing that was not sent."""
+    chance, found = random.Random(21), 0
+    for damaged in mutated([CONVERSATION, CONVERSATION * 5], MUTATIONS):
+        reader, cut = Wire(), chance.randrange(len(damaged) + 1)
+        try:
+            for event in (*reader.receive(damaged[:cut]), *reader.receive(damaged[cut:])):
+                found += 1
+                assert len(event.data if isinstance(event, Interleaved) else event.body) < len(damaged)
+        except RemoteProtocolError:
+            continue
+    assert found > MUTATIONS
+
+
+def test_damaged_headers() -> None:
+    """Addresses, transports and the text of a tunnel that are damaged are understood or refused, and lie about no number."""
+    headers = [
+        b'RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=0A0B0C0D;mode="PLAY", RTP/AVP;multicast;destination=239.5.5.1;port=7-8;ttl=9',
+        b"rtsp://u:p@[::1]:5544/ts/live/cam%20one?forceTcp&x=1/trackID=2",
+        b"T1BUSU9OUyAqIFJUU1AvMS4wDQo=Q1NlcTogMQ0KDQo=",
+    ]
+    for damaged in mutated(headers, MUTATIONS):
+        text = damaged.decode("utf-8", "replace")
+        for transport in parse_transports(text):
+            assert all(0 <= number < 65_536 for pair in (transport.client_port, transport.port) if pair for number in pair)
+            assert all(0 <= channel < 256 for channel in transport.interleaved or ())
+        for read in (parse_address, published_name, lambda text: Base64Reader().receive(text.encode())):
+            try:
+                read(text)
+            except RemoteProtocolError:
+                continue

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ems.media.frame import MILLISECOND, SECOND, Frame
@@ -166,6 +166,7 @@ def test_every_frame_is_in_one_segment(gop: int, length: int, lead: int, on_key_
         assert all(one.dts < segment.end for one in segment.frames)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 3), st.booleans(), st.sampled_from([0, 2 * SECOND]))
 def test_frames_together_are_cut_as_one_by_one(count: int, length: int, on_key_frame: bool, maximum: int) -> None:
     """It makes no difference how many frames come at a time."""

@@ -40,6 +40,13 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_file_of_many_pieces(tmp_path: Path) -> None:
+    """However many pieces a file comes in, they are all there, in order."""
+    pieces = [bytes((number & 0xFF,)) * (number % 5) for number in range(5000)]
+    write_file(tmp_path / "a", *pieces)
+    assert (tmp_path / "a").read_bytes() == b"".join(pieces)
+
+
 def test_ranges_follow_each_other(tmp_path: Path) -> None:
     """What a failed write has left behind a range is cut off by the next."""
     path = tmp_path / "a"

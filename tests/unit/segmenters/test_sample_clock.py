@@ -68,7 +68,7 @@ def test_only_aac_is_counted() -> None:
     """Pictures keep their times, as does sound whose configuration is broken."""
     clocks = SampleClocks()
     picture = frame(VIDEO, 40)
-    assert clocks.on_time(picture) is picture
+    assert clocks.on_time([picture]) == [picture]
     sound = aac.make_track(2, b"\x12\x10")
-    given_out = [clocks.on_time(Frame(sound, time, time, True, b"x")) for time in (0, 23 * MILLISECOND, 46 * MILLISECOND)]
+    given_out = clocks.on_time([Frame(sound, time, time, True, b"x") for time in (0, 23 * MILLISECOND, 46 * MILLISECOND)])
     assert [one.pts for one in given_out] == exact(3)

@@ -145,11 +145,23 @@ def test_answers_that_nobody_reads_are_counted() -> None:
 
 
 def test_players_with_a_buffer_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Browsers, when there are many, get more at once and less often than players that show each frame as it comes."""
+    """Players with a jitter buffer, when there are many, and browsers even more, get more at once and less often than others."""
     fan_out = FanOut(Clock())
     monkeypatch.setattr(outlet, "thread_time", Meter(0.002))
-    for lane in (fan_out.plain, fan_out.buffered):
+    for lane in (fan_out.plain, fan_out.jitter_buffered, fan_out.buffered):
         for _ in range(100):
             lane._begin()
     assert fan_out.plain.interval == pytest.approx(0.002 * Lane.SHARE, rel=0.01)
+    assert fan_out.jitter_buffered.interval == pytest.approx(0.002 * FanOut.JITTER_BUFFERED_SHARE, rel=0.01)
     assert fan_out.buffered.interval == pytest.approx(0.002 * FanOut.BUFFERED_SHARE, rel=0.01)
+    assert Lane.SHARE < FanOut.JITTER_BUFFERED_SHARE < FanOut.BUFFERED_SHARE
+
+
+def test_datagrams_wait_hardly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many get datagrams, nobody waits longer than for a picture and its sound, and never longer than configured."""
+    monkeypatch.setattr(outlet, "thread_time", Meter(5))
+    for configured, longest in ((0.1, FanOut.DATAGRAM_INTERVAL), (0.005, 0.005)):
+        lane = FanOut(Clock(), max_interval=configured).datagrams
+        for _ in range(100):
+            lane._begin()
+        assert lane.interval == pytest.approx(longest, rel=0.01)

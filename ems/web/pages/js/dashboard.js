@@ -40,14 +40,15 @@ async function ask() {
   const began = performance.now();
   try {
     if (!introduced) await introduce();
-    const [streams, configuration, clients] = await Promise.all([
+    const [streams, configuration, clients, overHttp] = await Promise.all([
       call("listInboundStreams"),
       call("listConfig"),
       call("clientsConnected"),
+      call("httpClientsConnected").catch(() => null),
     ]);
     jobs = configuration ?? {};
     history.update(streams ?? []);
-    show(clients?.outboundCount ?? 0);
+    show(clients?.outboundCount ?? 0, overHttp);
     failures = 0;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -58,14 +59,14 @@ async function ask() {
   return performance.now() - began;
 }
 
-function show(viewers) {
+function show(connected, overHttp) {
   byId("trouble").hidden = true;
   document.body.classList.remove("stale");
   setText(byId("total-streams"), history.streams.length);
   const total = history.total();
   setText(byId("total-rate"), total === null ? "…" : bitRate(total));
-  setText(byId("total-viewers"), viewers);
-  streamsView.update();
+  setText(byId("total-viewers"), connected + (overHttp?.httpStreamingSessionsCount ?? 0));
+  streamsView.update(overHttp?.streams ?? {});
   jobsView.update(jobs);
   panel.update();
 }

@@ -12,7 +12,7 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "bas
 const ORDERS = {
   name: () => (one, other) => collator.compare(one.name, other.name),
   rate: (history) => (one, other) => history.rate(other.uniqueId) - history.rate(one.uniqueId),
-  outputs: () => (one, other) => outputs(other) - outputs(one),
+  outputs: (history, outputsOf) => (one, other) => outputsOf(other) - outputsOf(one),
   newest: () => (one, other) => other.creationTimestamp - one.creationTimestamp,
 };
 
@@ -25,6 +25,7 @@ export class StreamsView {
   #onOpen;
   #list;
   #asked = false;
+  #overHttp = {};
 
   constructor(history, onOpen) {
     this.#history = history;
@@ -32,17 +33,22 @@ export class StreamsView {
     const makeRow = () => this.#makeRow();
     const fillRow = (row, stream) => this.#fill(row, stream);
     this.#list = new VirtualList(byId("streams-viewport"), byId("streams-list"), makeRow, fillRow);
-    byId("streams-filter").addEventListener("input", () => this.update());
-    byId("streams-order").addEventListener("change", () => this.update());
+    byId("streams-filter").addEventListener("input", () => this.#show());
+    byId("streams-order").addEventListener("change", () => this.#show());
   }
 
-  /** Show the newest answer. */
-  update() {
+  /** Show the newest answer. `overHttp` counts the viewers of segments, by the name of the stream. */
+  update(overHttp) {
     this.#asked = true;
+    this.#overHttp = overHttp;
+    this.#show();
+  }
+
+  #show() {
     const wanted = byId("streams-filter").value.trim().toLowerCase();
     const all = this.#history.streams;
     const found = all.filter((stream) => stream.name.toLowerCase().includes(wanted));
-    found.sort(ORDERS[byId("streams-order").value](this.#history));
+    found.sort(ORDERS[byId("streams-order").value](this.#history, (stream) => this.#outputs(stream)));
     this.#list.show(found);
     this.#showEmpty(all.length, found.length, wanted);
     setText(byId("streams-count"), found.length === all.length ? `${all.length} live` : `${found.length} of ${all.length}`);
@@ -56,6 +62,10 @@ export class StreamsView {
       ? notice("No stream is called that", `${all} streams are live; none has “${wanted}” in its name.`)
       : notice("No stream is live", "A stream appears here as soon as somebody publishes one. With ffmpeg, for example:", example());
     place.replaceChildren(message);
+  }
+
+  #outputs(stream) {
+    return outputs(stream) + (this.#overHttp[stream.name] ?? 0);
   }
 
   #makeRow() {
@@ -80,7 +90,9 @@ export class StreamsView {
     setText(parts.name, stream.name);
     setText(parts.tracks, tracksOf(stream));
     setText(parts.rate, rates.length ? bitRate(rates.at(-1)) : "…");
-    setText(parts.outputs, outputs(stream) === 1 ? "1 output" : `${outputs(stream)} outputs`);
+    const all = this.#outputs(stream);
+    setText(parts.outputs, all === 1 ? "1 output" : `${all} outputs`);
+    parts.outputs.title = `${outputs(stream)} connected, ${all - outputs(stream)} over HTTP`;
     setText(parts.time, duration(stream.upTime));
     drawCurve(parts.curve, rates, LENGTH);
   }
