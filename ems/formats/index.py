@@ -193,7 +193,7 @@ def _joined(typecode: str, columns: Sequence[Sequence[int]]) -> "array[int]":
 def _in_file(samples: TrackSamples, file_size: int, told: list[str]) -> TrackSamples:
     """The track without the samples that cannot be read; how many these are is added to `told`."""
     sizes, offsets = samples.sizes, samples.offsets
-    if not sizes or (0 < min(sizes) and max(sizes) <= MAX_ACCESS_UNIT and max(map(add, offsets, sizes)) <= file_size):
+    if not sizes or (min(sizes) > 0 and max(sizes) <= MAX_ACCESS_UNIT and max(map(add, offsets, sizes)) <= file_size):
         return samples
     kept = [at for at, (offset, size) in enumerate(zip(offsets, sizes, strict=True)) if _readable(offset, size, file_size)]
     told.append(f"track {samples.track.id}: {len(sizes) - len(kept)} samples are empty, too large or not wholly in the file")

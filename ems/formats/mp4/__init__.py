@@ -42,7 +42,7 @@ def _read_movie(read: Read, size: int) -> Movie:
     movie: Movie | None = None
     for extent in top_level(read, size):
         if extent.type == b"moov" and movie is None:
-            movie = Movie.read(load(read, extent, size, MAX_MOOV))
+            movie = Movie.read(load(read, extent, size, MAX_MOOV), size)
         elif extent.type == b"moof" and movie is not None:
             if extent.end > size:
                 movie.left_out.append(f"the file is cut off in the moof at byte {extent.start}")

@@ -13,9 +13,8 @@ from struct import Struct
 from typing import NamedTuple, Self
 
 from ems.errors import MalformedData
-from ems.formats.index import MAX_SAMPLES
 from ems.formats.mp4.boxes import Box
-from ems.formats.mp4.tables import Columns
+from ems.formats.mp4.tables import Allowance, Columns
 
 # tf_flags and tr_flags (§8.8.7.1, §8.8.8.1)
 _BASE_DATA_OFFSET = 0x01
@@ -69,11 +68,12 @@ def read_trex(trex: Box) -> tuple[int, Defaults]:
 
 
 class Fragment:
-    """One ``moof`` that is being read; it begins at byte `start` of the file."""
+    """One ``moof`` that is being read; it begins at byte `start` of the file. Its samples are taken from the allowance."""
 
-    def __init__(self, moof: Box, start: int) -> None:
+    def __init__(self, moof: Box, start: int, allowance: Allowance) -> None:
         self._moof = moof
         self._start = start
+        self._allowance = allowance
         self._data_end = start
         """Where the data of the newest run ends, behind which that of the next one lies if nothing else is told."""
 
@@ -98,7 +98,7 @@ class Fragment:
             if box.type == b"tfdt":
                 columns.end = _decode_time(box)
             elif box.type == b"trun":
-                self._data_end = _add_run(box, head, base, self._data_end)
+                self._data_end = _add_run(box, head, base, self._data_end, self._allowance)
 
 
 class _Head(NamedTuple):
@@ -142,12 +142,11 @@ def _decode_time(tfdt: Box) -> int:
     return time
 
 
-def _add_run(trun: Box, head: _Head, base: int, data_end: int) -> int:
+def _add_run(trun: Box, head: _Head, base: int, data_end: int, allowance: Allowance) -> int:
     """Add the samples of a ``trun`` (§8.8.8) to their track; where their data ends."""
     flags, count = trun.unpack(_TRUN)
     columns = head.track.columns
-    if len(columns.dts) + count > MAX_SAMPLES:
-        raise MalformedData(f"{trun} names {count} samples and passes the limit of {MAX_SAMPLES}")
+    count = allowance.take(trun, count, 0 if flags & _SIZES else head.defaults.size)
     at, start, first_flags = _TRUN.size, data_end, None
     if flags & _DATA_OFFSET:
         start = base + trun.unpack(_SIGNED, at)[0]

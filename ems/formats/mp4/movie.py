@@ -14,7 +14,7 @@ from ems.formats.mp4.boxes import Box
 from ems.formats.mp4.edits import PREROLL, WHOLE, Edit, read_edit
 from ems.formats.mp4.entries import NotRead, kind_of, read_entry
 from ems.formats.mp4.fragments import Defaults, Fragment, Target, read_trex
-from ems.formats.mp4.tables import Columns, read_tables
+from ems.formats.mp4.tables import Allowance, Columns, read_tables
 from ems.media.frame import SECOND
 from ems.media.nal import MAX_ACCESS_UNIT
 from ems.media.track import Kind
@@ -39,14 +39,15 @@ class Trak:
     columns: Columns
 
     @classmethod
-    def read(cls, trak: Box, track_id: int, movie_timescale: int, told: list[str]) -> Self:
-        """Read the box with its tables. Raises `NotRead` for a track that is left out, and `MalformedData`."""
+    def read(cls, trak: Box, track_id: int, movie_timescale: int, allowance: Allowance, told: list[str]) -> Self:
+        """Read the box with its tables; `told` is added what of it is not read. Raises `NotRead` for a track that is left
+        out, and `MalformedData`."""
         media = trak.need(b"mdia")
         kind = kind_of(media.need(b"hdlr").unpack(_HANDLER)[0])
         stbl = media.need(b"minf", b"stbl")
         stsd = stbl.need(b"stsd")
         read_entry(stsd, 1)  # for codecs that are not read, before the tables are
-        columns, whole = read_tables(stbl)
+        columns, whole = read_tables(stbl, allowance)
         if kind is Kind.AUDIO:
             columns.keyframes = bytearray(b"\1") * len(columns.dts)
         if not whole:
@@ -102,14 +103,16 @@ class Trak:
 class Movie:
     """What a ``moov`` tells, and the fragments behind it add. `left_out` names the tracks that are not read."""
 
+    allowance: Allowance
     traks: list[Trak] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     _targets: dict[int, Target] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, moov: Box) -> Self:
-        """Read the tracks. Raises `MalformedData` for damaged boxes; a codec's own configuration is looked at in `samples`."""
-        movie = cls()
+    def read(cls, moov: Box, file_size: int) -> Self:
+        """Read the tracks of a file of this size (bytes). Raises `MalformedData` for damaged boxes; a codec's own configuration
+        is looked at in `samples`."""
+        movie = cls(Allowance(file_size))
         movie_timescale = _timescale(moov.need(b"mvhd"))
         mvex = moov.find(b"mvex")
         defaults = dict(read_trex(box) for box in mvex.children() if box.type == b"trex") if mvex else {}
@@ -126,7 +129,7 @@ class Movie:
             raise MalformedData(f"{trak} has the number of another track, {track_id}")
         target = self._targets[track_id] = Target(Columns(), defaults.get(track_id, _NO_DEFAULTS))
         try:
-            read = Trak.read(trak, track_id, movie_timescale, self.left_out)
+            read = Trak.read(trak, track_id, movie_timescale, self.allowance, self.left_out)
         except NotRead as reason:
             self.left_out.append(f"track {track_id}: {reason}")
             return
@@ -135,7 +138,7 @@ class Movie:
 
     def add(self, moof: Box, start: int) -> None:
         """Add the samples of a ``moof`` that begins at this byte of the file. Raises `MalformedData`."""
-        Fragment(moof, start).add_to(self._targets)
+        Fragment(moof, start, self.allowance).add_to(self._targets)
 
     def samples(self, read: Read) -> list[TrackSamples]:
         """The tracks with their samples. Those whose configuration is not right are left out, and `left_out` tells why."""

@@ -35,6 +35,27 @@ _TABLE, _SIZE_TABLE = 8, 12
 
 
 @dataclass(slots=True)
+class Allowance:
+    """How many samples a file may still bring, its tracks and fragments together. `file_size` is in bytes."""
+
+    file_size: int
+    samples: int = MAX_SAMPLES
+
+    def take(self, box: Box, count: int, size: int = 0) -> int:
+        """How many of the `count` samples that the box names, of `size` bytes each if that is known, are to be read.
+
+        They are asked for before their table is made: a box of twenty bytes can name four thousand million. Those that the file
+        has no room for are not counted, but for one, by which it is noticed that the file is cut off. Raises `MalformedData`
+        when the file's samples pass `MAX_SAMPLES`.
+        """
+        count = min(count, self.file_size // max(size, 1) + 1)
+        if count > self.samples:
+            raise MalformedData(f"{box} names {count} samples; those of the file pass the limit of {MAX_SAMPLES}")
+        self.samples -= count
+        return count
+
+
+@dataclass(slots=True)
 class Columns:
     """Samples of a track in decoding order. Times are ticks of the track's clock, `end` is when the last one ends.
 
@@ -57,11 +78,11 @@ class Columns:
         return max(self.pts[-MAX_REORDER:]) + self.end - self.dts[-1]
 
 
-def read_tables(stbl: Box) -> tuple[Columns, bool]:
+def read_tables(stbl: Box, allowance: Allowance) -> tuple[Columns, bool]:
     """The samples of an ``stbl``, and whether these are all of them: samples of a second sample entry are left out, with all that
-    follow. Raises `MalformedData` when the tables do not fit each other.
+    follow. They are taken from the allowance. Raises `MalformedData` when the tables do not fit each other or it is used up.
     """
-    sizes = _sizes(stbl)
+    sizes = _sizes(stbl, allowance)
     if not sizes:
         return Columns(), True
     chunks = _chunks(stbl)
@@ -75,19 +96,19 @@ def read_tables(stbl: Box) -> tuple[Columns, bool]:
     return Columns(dts, _presentation_times(stbl, dts), _keyframes(stbl, len(sizes)), offsets, sizes, end, described), whole
 
 
-def _sizes(stbl: Box) -> "array[int]":
+def _sizes(stbl: Box, allowance: Allowance) -> "array[int]":
     stsz = stbl.find(b"stsz")
     if stsz is None:
-        return _small_sizes(stbl.need(b"stz2"))
+        return _small_sizes(stbl.need(b"stz2"), allowance)
     size, count = stsz.unpack(_SIZES)
-    if count > MAX_SAMPLES:
-        raise MalformedData(f"{stsz} names {count} samples and passes the limit of {MAX_SAMPLES}")
+    count = allowance.take(stsz, count, size)
     return array("I", (size,)) * count if size else stsz.words(count, _SIZE_TABLE)
 
 
-def _small_sizes(stz2: Box) -> "array[int]":
+def _small_sizes(stz2: Box, allowance: Allowance) -> "array[int]":
     """Sizes of 4, 8 or 16 bits (§8.7.3.3)."""
     bits, count = stz2.unpack(_SMALL_SIZES)
+    count = allowance.take(stz2, count)
     if bits == 16:
         return array("I", stz2.words(count, _SIZE_TABLE, "H"))
     if bits not in (4, 8):
@@ -101,17 +122,25 @@ def _small_sizes(stz2: Box) -> "array[int]":
 def _chunks(stbl: Box) -> "array[int]":
     stco = stbl.find(b"stco")
     if stco is not None:
-        return stco.words(stco.unpack(_COUNT)[0], _TABLE)
+        return stco.words(_entries(stco), _TABLE)
     co64 = stbl.need(b"co64")
-    return co64.words(co64.unpack(_COUNT)[0], _TABLE, "Q")
+    return co64.words(_entries(co64), _TABLE, "Q")
+
+
+def _entries(table: Box) -> int:
+    """entry_count of a table. Raises `MalformedData` when it passes `MAX_SAMPLES`: no table needs more entries than samples."""
+    count: int = table.unpack(_COUNT)[0]
+    if count > MAX_SAMPLES:
+        raise MalformedData(f"{table} has {count} entries and passes the limit of {MAX_SAMPLES}")
+    return count
 
 
 def _samples_per_chunk(stsc: Box, chunk_count: int) -> tuple[list[int], int, bool]:
     """How many samples each chunk holds, up to the first chunk of another sample entry; the number of the entry; whether that
     is all of them."""
-    runs = stsc.unpack(_COUNT)[0]
+    runs = _entries(stsc)
     table = stsc.words(3 * runs, _TABLE)
-    firsts, counts, entries = table[0::3].tolist(), table[1::3], table[2::3]
+    firsts, counts, entries = table[0::3], table[1::3], table[2::3]
     if not runs or firsts[0] != 1 or any(map(int.__ge__, firsts, firsts[1:])):
         raise MalformedData(f"{stsc}: the runs of chunks do not follow each other")
     same = next((at for at, entry in enumerate(entries) if entry != entries[0]), runs)
@@ -135,7 +164,7 @@ def _presentation_times(stbl: Box, dts: "array[int]") -> "array[int]":
 
 def _expanded(box: Box, count: int, typecode: str) -> Iterator[int]:
     """The value of each sample in a table of runs: sample_count, value."""
-    runs = box.unpack(_COUNT)[0]
+    runs = _entries(box)
     counts = box.words(2 * runs, _TABLE)[0::2]
     values = box.words(2 * runs, _TABLE, typecode)[1::2]
     if sum(counts) < count:
@@ -148,7 +177,7 @@ def _keyframes(stbl: Box, count: int) -> bytearray:
     if stss is None:
         return bytearray(b"\1") * count
     flags = bytearray(count)
-    for number in stss.words(stss.unpack(_COUNT)[0], _TABLE):
+    for number in stss.words(_entries(stss), _TABLE):
         if 1 <= number <= count:
             flags[number - 1] = 1
     return flags
