@@ -7,13 +7,18 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 FIRST_PORT, LAST_PORT = 10_000, 32_000
 """Of what tests listen on: below the ports that the kernel gives to outgoing connections."""
 
-_PORTS = iter(random.sample(range(FIRST_PORT, LAST_PORT), LAST_PORT - FIRST_PORT))
-"""In another order in each process that runs tests, so that two hardly ever think of one port at the same moment."""
+MAX_WORKERS = 8
+
+_SHARE = (LAST_PORT - FIRST_PORT) // MAX_WORKERS
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MAX_WORKERS
+_PORTS = cycle(random.sample(range(FIRST_PORT + _WORKER * _SHARE, FIRST_PORT + (_WORKER + 1) * _SHARE), _SHARE))
+"""Each process that runs tests has ports of its own, so that two never take the same; in another order each time."""
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 10) -> None:
@@ -25,7 +30,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 10) 
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1, of TCP and of UDP, that nobody has at this moment and that was not given before."""
+    """A port of 127.0.0.1, of TCP and of UDP, that nobody has at this moment and that was not given lately."""
     return next(filter(_is_free, _PORTS))
 
 

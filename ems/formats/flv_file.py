@@ -62,7 +62,10 @@ def read_index(read: Read, size: int) -> MediaIndex:
     if data_offset < _FILE_HEADER.size:
         raise MalformedData(f"the FLV header claims to have {data_offset} bytes, fewer than its own fields")
     reading = _Reading(read, size)
-    reading.go_through(data_offset + _LINK_SIZE)
+    try:
+        reading.go_through(data_offset + _LINK_SIZE)
+    except OverflowError:
+        raise MalformedData("the clock was set anew so often that times need more than 63 bits") from None
     tracks = [found.samples() for _, found in sorted(reading.found.items())]
     return MediaIndex.of(tracks, size, reading.left_out)
 
@@ -104,6 +107,7 @@ class _Reading:
         self._tags = flv.TagReader()
         self._offset: int | None = None
         self._newest = 0
+        self._samples = 0
         self.found: dict[int, _Found] = {}
         self._told: dict[str, str] = {}
 
@@ -136,6 +140,8 @@ class _Reading:
                 self._audio(head, body, end, milliseconds)
             elif not self._may_pass(tag_type, at):
                 return
+            if self._samples > MAX_SAMPLES:
+                raise MalformedData(f"the file has more than {MAX_SAMPLES} samples")
             at = end + _LINK_SIZE
         self._tell("end", f"it has more than {MAX_TAGS} tags")
 
@@ -190,13 +196,16 @@ class _Reading:
             self._tell("many", f"tags of several tracks at once, the first ends at byte {end}")
             return
         packet = packets[0]
+        frame_type = tag[0] >> 4 & 7
+        if kind is Kind.VIDEO and frame_type == flv.INFO_FRAME:
+            return
         if packet.type not in _CODED:
             self._configure(kind, tag)
             return
         number = packet.track_id + (flv.AUDIO_TRACK if kind is Kind.AUDIO else 0)
         if number not in self.found:
             self._configure(kind, tag)
-        keyframe = kind is Kind.AUDIO or tag[0] >> 4 & 7 in (flv.KEY_FRAME, flv.GENERATED_KEY_FRAME)
+        keyframe = kind is Kind.AUDIO or frame_type in (flv.KEY_FRAME, flv.GENERATED_KEY_FRAME)
         later, head = _composition(packet)
         self._add(number, time + packet.nanoseconds, later, keyframe, end - len(packet.body) + head, end)
 
@@ -216,6 +225,7 @@ class _Reading:
         found = self.found.get(number)
         if found is None or found.changed or offset >= end:
             return
+        self._samples += 1
         if self._offset is None:
             self._offset = -time
         time += self._offset

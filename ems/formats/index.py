@@ -66,17 +66,18 @@ class SampleTable(Sequence[Sample]):
     The columns hold the tracks one behind the other, as the readers have made them; `_order` has for each position the row.
     """
 
-    __slots__ = ("_columns", "_dts", "_keyframes", "_order", "_track_ids")
+    __slots__ = ("_columns", "_dts", "_keyframes", "_order", "_pts", "_track_ids")
 
     def __init__(self, tracks: Sequence[TrackSamples] = ()) -> None:
         """Merge the samples of these tracks. Raises `OverflowError` for a time or an offset of more than 63 bits."""
         self._dts = _joined("q", [samples.dts for samples in tracks])
+        self._pts = _joined("q", [samples.pts for samples in tracks])
         self._keyframes = _joined("B", [samples.keyframes for samples in tracks])
         self._track_ids = _joined("I", [array("I", (samples.track.id,)) * len(samples.dts) for samples in tracks])
         self._columns = (
             self._track_ids,
             self._dts,
-            _joined("q", [samples.pts for samples in tracks]),
+            self._pts,
             self._keyframes,
             _joined("q", [samples.offsets for samples in tracks]),
             _joined("I", [samples.sizes for samples in tracks]),
@@ -110,6 +111,10 @@ class SampleTable(Sequence[Sample]):
         """The positions of a track's key frames."""
         rows, keyframes, ids = self._order, self._keyframes, self._track_ids
         return array("I", [at for at, row in enumerate(rows) if keyframes[row] and ids[row] == track_id])
+
+    def presentation_times(self, positions: "array[int]") -> "array[int]":
+        """When the samples at these positions are shown."""
+        return array("q", map(self._pts.__getitem__, map(self._order.__getitem__, positions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ class MediaIndex:
         length_sizes = {samples.track.id: samples.length_size for samples in present if samples.length_size}
         tracks_found = tuple(samples.track for samples in present)
         keys = table.key_positions(tracks_found[0].id) if tracks_found[0].kind is Kind.VIDEO else array("I")
-        key_times = array("q", [table[at].pts for at in keys])
+        key_times = table.presentation_times(keys)
         duration = max(0, *(samples.end for samples in present))
         return cls(tracks_found, table, duration, tuple(told), length_sizes, keys, key_times)
 

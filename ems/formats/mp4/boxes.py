@@ -102,7 +102,8 @@ class Box(NamedTuple):
 
 
 def top_level(read: Read, size: int) -> Iterator[Extent]:
-    """The boxes of a file of this size (bytes). Raises `MalformedData` for a size that cannot be."""
+    """The boxes of a file of this size (bytes), without one whose header is cut off. Raises `MalformedData` for a size that
+    cannot be."""
     at = 0
     for _ in range(MAX_TOP_LEVEL):
         head = read(at, _LARGE_HEADER.size) if size - at >= _HEADER.size else b""
@@ -110,7 +111,9 @@ def top_level(read: Read, size: int) -> Iterator[Extent]:
             return
         length, box_type = _HEADER.unpack_from(head)
         content = at + _HEADER.size
-        if length == _LARGE and len(head) == _LARGE_HEADER.size:
+        if length == _LARGE:
+            if len(head) < _LARGE_HEADER.size:
+                return
             content, length = at + _LARGE_HEADER.size, _LARGE_HEADER.unpack(head)[2]
         end = at + length if length != _TO_THE_END else size
         if end < content:

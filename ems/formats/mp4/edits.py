@@ -4,6 +4,12 @@ An edit shows a stretch of the track's own time (`media_time`, in its ticks) for
 movie). An empty edit, of media_time -1, shows nothing: by it a track begins late. Encoders write one edit that begins where the
 first picture is shown or where the priming samples of sound end, and that is followed here: empty edits, then one more. Editors
 of films write several; of these the first is followed.
+
+An edit that begins between key frames, as a cut without encoding leaves it, needs the pictures from the key frame before. They
+stay in the index with times before 0, when the presentation begins, and so does some sound (`PREROLL`). Each sample's time is its
+composition time less media_time, exactly: a picture that is on the screen when the edit begins came a little before 0. (ffprobe
+moves pictures so that the first whole one is shown at 0, which puts them up to a picture's duration out of step with the sound;
+with ``-ignore_editlist 1`` it has the same times as the index but for the constant media_time.)
 """
 
 from struct import Struct

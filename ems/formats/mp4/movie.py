@@ -58,18 +58,20 @@ class Trak:
             told.append(f"track {track_id}: {not_followed}")
         return cls(track_id, kind, _timescale(media.need(b"mdhd")), edit, stsd, columns)
 
-    def samples(self, read: Read) -> TrackSamples:
+    def samples(self, read: Read, file_size: int) -> TrackSamples:
         """The samples on the clock of the presentation, as far as the edit shows them or needs them for what it shows.
 
-        There is at least one sample. `read` is asked for a key frame where only that tells the codec's parameters. Raises
-        `NotRead` and `MalformedData`.
+        There is at least one sample. The file, of `file_size` bytes, is asked for a key frame where only that tells the codec's
+        parameters. Raises `NotRead` and `MalformedData`.
         """
         columns, edit, scale = self.columns, self.edit, self.timescale
         entry = read_entry(self.stsd, columns.described or 1)
-        track = entry.track(self.track_id, lambda: self._first_key_frame(read))
+        track = entry.track(self.track_id, lambda: self._first_key_frame(read, file_size))
         dts = _on_clock(columns.dts, edit, scale)
         pts = dts if columns.pts == columns.dts else _on_clock(columns.pts, edit, scale)
         (end,) = _on_clock((columns.shown,), edit, scale)
+        if end < edit.delay:
+            raise NotRead("its edit begins where the track has ended")
         # Negative composition offsets keep pictures in time with sound, and mean that they are decoded earlier than dts tells.
         if (late := max(map(sub, dts, pts))) > 0:
             dts = array("q", map(sub, dts, repeat(late)))
@@ -91,10 +93,10 @@ class Trak:
         before = (at for at, keyframe in enumerate(self.columns.keyframes) if keyframe and pts[at] <= self.edit.delay)
         return max(before, default=0)
 
-    def _first_key_frame(self, read: Read) -> bytes:
+    def _first_key_frame(self, read: Read, file_size: int) -> bytes:
         columns = self.columns
         at = columns.keyframes.find(1)
-        if at < 0:
+        if at < 0 or columns.offsets[at] >= file_size:
             raise MalformedData("it has no key frame")
         return read(columns.offsets[at], min(columns.sizes[at], MAX_ACCESS_UNIT))
 
@@ -150,7 +152,7 @@ class Movie:
                 self.left_out.append(f"track {trak.track_id}: it has no samples")
                 continue
             try:
-                tracks.append(trak.samples(read))
+                tracks.append(trak.samples(read, self.allowance.file_size))
             except (NotRead, MalformedData) as reason:
                 self.left_out.append(f"track {trak.track_id}: {reason}")
         return tracks
