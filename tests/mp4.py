@@ -1,4 +1,7 @@
-"""MP4 files as bytes, for tests of those who read them: any sample tables around media of any bytes (ISO/IEC 14496-12)."""
+"""MP4 files as bytes, for tests of those who read them: any sample tables around media of any bytes (ISO/IEC 14496-12).
+
+`film` makes a whole file, `fragment` what follows it in a fragmented one. `pictures` and `sounds` are samples of any bytes.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,27 +9,45 @@ from itertools import accumulate, groupby
 from struct import pack
 
 from ems.formats.fmp4.box import box, full_box
+from ems.formats.fmp4.initialisation import OTHER_SAMPLE, SYNC_SAMPLE
 from ems.formats.fmp4.sample_entry import sample_entry
+from ems.media import aac, h264, h265
 from ems.media.track import Kind, Track
+from tests.unit.media import vectors
+
+VIDEO = h264.make_track(1, vectors.AVCC_HIGH)
+HEVC = h265.make_track(1, vectors.HVCC_MAIN)
+SOUND = aac.make_track(2, vectors.ASC_STEREO)
+
+FRAME = 40
+"""Ticks of a picture: with a timescale of 1000 they are milliseconds."""
 
 MOVIE_TIMESCALE = 1000
+
+BASE_DATA_OFFSET, DEFAULT_BASE_IS_MOOF, BEHIND_THE_LAST = 0x01, 0x020000, 0
+"""What the data offsets of a fragment count from (tf_flags, §8.8.7.1): a byte of the file that is told, here 0; the ``moof``; or
+the ``moof`` in the first track, and in the others the end of the data of the track before."""
+
+Samples = Sequence[tuple[bytes, int, int, bool]]
+"""Of each sample its data, its duration and composition offset in ticks, and whether it is a key frame."""
 
 
 @dataclass
 class Trak:
-    """A track to write. A sample is its data, its duration and composition offset in ticks, and whether it is a key frame.
+    """A track to write.
 
-    `edits` are (segment_duration, media_time); `per_chunk` samples make a chunk; `size_bits` of 4, 8 or 16 make an ``stz2``;
-    `entry` stands instead of the track's own sample entry.
+    `edits` are (segment_duration, media_time), played with `rate`; `per_chunk` samples make a chunk; `size_bits` of 4, 8 or 16
+    make an ``stz2``; `entries` stand instead of the track's own sample entry, and each chunk has the next of them.
     """
 
     track: Track
     timescale: int
-    samples: Sequence[tuple[bytes, int, int, bool]]
+    samples: Samples
     edits: Sequence[tuple[int, int]] = ()
     per_chunk: int = 3
     size_bits: int = 0
-    entry: bytes = b""
+    entries: Sequence[bytes] = ()
+    rate: int = 1
 
     @property
     def chunks(self) -> list[bytes]:
@@ -35,56 +56,141 @@ class Trak:
         return [b"".join(data[at : at + self.per_chunk]) for at in range(0, len(data), self.per_chunk)]
 
 
-def film(*traks: Trak, moov_first: bool = True, large: bool = False, long_edits: bool = False) -> bytes:
-    """A file with these tracks, their chunks one behind the other; `large` has 64-bit sizes and offsets."""
+@dataclass
+class Run:
+    """Samples that a fragment adds to a track.
+
+    `time` is baseMediaDecodeTime in ticks, not told when it is None. With `told_once` all samples have the first one's duration
+    and the last one's flags, in ``tfhd``, and only the first has flags of its own. Without `placed` no data_offset is told.
+    `entry` is sample_description_index.
+    """
+
+    track_id: int
+    samples: Samples
+    time: int | None = None
+    told_once: bool = False
+    placed: bool = True
+    entry: int = 1
+
+
+def units(*nals: bytes, length_size: int = 4) -> bytes:
+    """An access unit with lengths of this size."""
+    return b"".join(len(unit).to_bytes(length_size, "big") + unit for unit in nals)
+
+
+def pictures(count: int, *, group: int = 4, later: int = 0, length_size: int = 4) -> Samples:
+    """Pictures of which none is like another, a key frame first in each group, shown so many ticks after they are decoded."""
+    keys = [at % group == 0 for at in range(count)]
+    nals = [bytes((0x65 if key else 0x41, at)) * (5 + at) for at, key in enumerate(keys)]
+    return [(units(unit, length_size=length_size), FRAME, later, key) for unit, key in zip(nals, keys, strict=True)]
+
+
+def sounds(count: int) -> Samples:
+    """Frames of sound of 20 ticks and 1 to 15 bytes."""
+    return [(bytes((at,)) * (1 + at % 15), 20, 0, True) for at in range(count)]
+
+
+def film(*traks: Trak, moov_first: bool = True, large: bool = False, fragmented: bool = False) -> bytes:
+    """A file with these tracks, their chunks one behind the other; `large` has everything in 64 bits that can be."""
     ftyp = box(b"ftyp", b"isom", bytes(4), b"isom")
     media = b"".join(chunk for trak in traks for chunk in trak.chunks)
     mdat = pack(">I4sQ", 1, b"mdat", 16 + len(media)) + media if large else box(b"mdat", media)
-    header = 16 if large else 8
-    size = len(_moov(traks, 0, large, long_edits))
-    moov = _moov(traks, len(ftyp) + header + (size if moov_first else 0), large, long_edits)
-    return ftyp + moov + mdat if moov_first else ftyp + mdat + moov
+    start = len(ftyp) + (16 if large else 8)
+    if not moov_first:
+        return ftyp + mdat + movie(traks, start, large=large, fragmented=fragmented)
+    size = len(movie(traks, 0, large=large, fragmented=fragmented))
+    return ftyp + movie(traks, start + size, large=large, fragmented=fragmented) + mdat
 
 
-def _moov(traks: Sequence[Trak], media_start: int, large: bool, long_edits: bool) -> bytes:
-    mvhd = full_box(b"mvhd", 0, 0, pack(">IIII", 0, 0, MOVIE_TIMESCALE, 0), bytes(80))
+def movie(traks: Sequence[Trak], media_start: int, *, large: bool = False, fragmented: bool = False) -> bytes:
+    """The ``moov`` of tracks whose chunks lie one behind the other from this byte of the file on."""
     boxes = []
     at = media_start
     for trak in traks:
-        boxes.append(_trak(trak, at, large, long_edits))
+        boxes.append(_trak(trak, at, large))
         at += sum(map(len, trak.chunks))
-    return box(b"moov", mvhd, *boxes)
+    if fragmented:
+        boxes.append(box(b"mvex", *[full_box(b"trex", 0, 0, pack(">5I", trak.track.id, 1, 0, 0, 0)) for trak in traks]))
+    return box(b"moov", _header(b"mvhd", MOVIE_TIMESCALE, bytes(80), large), *boxes)
 
 
-def _trak(trak: Trak, start: int, large: bool, long_edits: bool) -> bytes:
+def fragment(start: int, *runs: Run, base: int = DEFAULT_BASE_IS_MOOF) -> bytes:
+    """A ``moof`` that begins at this byte of the file, and its ``mdat``: the data of the runs one behind the other."""
+    media = [b"".join(sample[0] for sample in run.samples) for run in runs]
+    first = len(_moof(runs, [0] * len(runs), base)) + 8 + (start if base == BASE_DATA_OFFSET else 0)
+    offsets = list(accumulate(map(len, media), initial=first))
+    if base == BEHIND_THE_LAST:
+        offsets[1:] = [0] * len(media)
+    return _moof(runs, offsets, base) + box(b"mdat", *media)
+
+
+def _moof(runs: Sequence[Run], offsets: Sequence[int], base: int) -> bytes:
+    trafs = [_traf(run, offset, base) for run, offset in zip(runs, offsets, strict=False)]
+    return box(b"moof", full_box(b"mfhd", 0, 0, pack(">I", 1)), *trafs)
+
+
+def _traf(run: Run, offset: int, base: int) -> bytes:
+    flags = [SYNC_SAMPLE if key else OTHER_SAMPLE for _, _, _, key in run.samples]
+    tfhd = pack(">I", run.track_id) + (bytes(8) if base == BASE_DATA_OFFSET else b"") + pack(">I", run.entry)
+    trun = pack(">I", len(run.samples)) + (pack(">i", offset) if run.placed else b"")
+    tf_flags, tr_flags = base | 0x02, 0x01 if run.placed else 0
+    if run.told_once:
+        tf_flags, tr_flags = tf_flags | 0x28, tr_flags | 0xA04
+        tfhd += pack(">II", run.samples[0][1], flags[-1])
+        trun += pack(">I", flags[0])
+        trun += b"".join(pack(">Ii", len(data), offset) for data, _, offset, _ in run.samples)
+    else:
+        tr_flags |= 0xF00
+        for flag, (data, duration, composition_offset, _) in zip(flags, run.samples, strict=True):
+            trun += pack(">IIIi", duration, len(data), flag, composition_offset)
+    tfdt = b"" if run.time is None else full_box(b"tfdt", 1, 0, pack(">Q", run.time))
+    return box(b"traf", full_box(b"tfhd", 0, tf_flags, tfhd), tfdt, full_box(b"trun", 1, tr_flags, trun))
+
+
+def _trak(trak: Trak, start: int, large: bool) -> bytes:
     handler = b"vide" if trak.track.kind is Kind.VIDEO else b"soun"
     offsets = list(accumulate(map(len, trak.chunks), initial=start))[:-1]
     stco = full_box(b"co64" if large else b"stco", 0, 0, pack(f">I{len(offsets)}{'Q' if large else 'I'}", len(offsets), *offsets))
-    stbl = box(b"stbl", full_box(b"stsd", 0, 0, pack(">I", 1), trak.entry or sample_entry(trak.track)), *_tables(trak), stco)
-    media = full_box(b"mdhd", 0, 0, pack(">IIII", 0, 0, trak.timescale, 0), bytes(4)), full_box(b"hdlr", 0, 0, bytes(4), handler)
-    tkhd = full_box(b"tkhd", 0, 3, pack(">III", 0, 0, trak.track.id), bytes(68))
-    return box(b"trak", tkhd, _edts(trak.edits, long_edits), box(b"mdia", *media, box(b"minf", stbl)))
+    entries = trak.entries or (sample_entry(trak.track),)
+    stbl = box(b"stbl", full_box(b"stsd", 0, 0, pack(">I", len(entries)), *entries), *_tables(trak), stco)
+    media = _header(b"mdhd", trak.timescale, bytes(4), large), full_box(b"hdlr", 0, 0, bytes(4), handler)
+    tkhd = full_box(b"tkhd", int(large), 3, pack(">QQI" if large else ">III", 0, 0, trak.track.id), bytes(68))
+    return box(b"trak", tkhd, _edts(trak, large), box(b"mdia", *media, box(b"minf", stbl)))
 
 
-def _edts(edits: Sequence[tuple[int, int]], long: bool) -> bytes:
-    if not edits:
+def _header(box_type: bytes, timescale: int, rest: bytes, large: bool) -> bytes:
+    """An ``mvhd`` or ``mdhd``: times of creation and change, timescale, duration."""
+    return full_box(box_type, int(large), 0, pack(">QQIQ" if large else ">IIII", 0, 0, timescale, 0), rest)
+
+
+def _edts(trak: Trak, large: bool) -> bytes:
+    if not trak.edits:
         return b""
-    entries = [pack(">Qqhh" if long else ">Iihh", *edit, 1, 0) for edit in edits]
-    return box(b"edts", full_box(b"elst", int(long), 0, pack(">I", len(edits)), *entries))
+    entries = [pack(">Qqhh" if large else ">Iihh", *edit, trak.rate, 0) for edit in trak.edits]
+    return box(b"edts", full_box(b"elst", int(large), 0, pack(">I", len(entries)), *entries))
 
 
 def _tables(trak: Trak) -> Iterable[bytes]:
-    data, durations, offsets, keys = zip(*trak.samples, strict=True)
+    durations, offsets = [sample[1] for sample in trak.samples], [sample[2] for sample in trak.samples]
     yield _runs(b"stts", 0, durations)
     if any(offsets):
         yield _runs(b"ctts", int(min(offsets) < 0), [offset & 0xFFFFFFFF for offset in offsets])
-    if not all(keys):
-        numbers = [number for number, key in enumerate(keys, 1) if key]
-        yield full_box(b"stss", 0, 0, pack(f">I{len(numbers)}I", len(numbers), *numbers))
-    yield _sizes([len(part) for part in data], trak.size_bits)
-    whole, rest = divmod(len(data), trak.per_chunk)
-    runs = [(1, trak.per_chunk)] * (whole > 0) + [(whole + 1, rest)] * (rest > 0)
-    yield full_box(b"stsc", 0, 0, pack(">I", len(runs)), *[pack(">III", first, count, 1) for first, count in runs])
+    keys = [number for number, sample in enumerate(trak.samples, 1) if sample[3]]
+    if len(keys) < len(trak.samples):
+        yield full_box(b"stss", 0, 0, pack(f">I{len(keys)}I", len(keys), *keys))
+    yield _sizes([len(sample[0]) for sample in trak.samples], trak.size_bits)
+    yield _chunks(trak)
+
+
+def _chunks(trak: Trak) -> bytes:
+    """An ``stsc`` with as few runs as there can be."""
+    runs: list[tuple[int, int, int]] = []
+    for at in range(0, len(trak.samples), trak.per_chunk):
+        number = at // trak.per_chunk
+        count, entry = min(trak.per_chunk, len(trak.samples) - at), min(number + 1, len(trak.entries) or 1)
+        if not runs or runs[-1][1:] != (count, entry):
+            runs.append((number + 1, count, entry))
+    return full_box(b"stsc", 0, 0, pack(">I", len(runs)), *[pack(">III", *run) for run in runs])
 
 
 def _runs(box_type: bytes, version: int, values: Sequence[int]) -> bytes:

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs the programs that the tests of the interop and browser layers run the server against (Debian 12 or Ubuntu 22.04 and later).
+# Installs the programs that the tests of the interop and browser layers run the server against (Debian 12 or later).
 #   tests/setup-machine.sh      as root, or by a user who may use sudo
 # Without them `make quick` still works; `make interop` and `make browser` name each program that is missing.
 set -eu
 
 packages="ffmpeg rtmpdump vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi mpv
-nginx libnginx-mod-rtmp openssl curl chromium"
+nginx libnginx-mod-rtmp openssl curl chromium-headless-shell"
 
 missing=
 for package in $packages; do

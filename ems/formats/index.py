@@ -23,7 +23,8 @@ from ems.media.nal import MAX_ACCESS_UNIT
 from ems.media.track import Kind, Track
 
 MAX_SAMPLES = 10_000_000
-"""Samples of a file: a day and a quarter of 50 pictures and 47 frames of sound a second, in 300 MB; more is an attack."""
+"""Samples of a file: a day and a quarter of 50 pictures and 47 frames of sound a second, in 330 MB, and some five
+times that while they are read; more is an attack."""
 
 MAX_TRACKS = 64
 """Tracks that are read of a file: films have some twenty languages; each costs a look at its tables."""

@@ -2,7 +2,8 @@
 
 Every frame tells its own size (`ems.media.mp3`), so the whole file is gone through. What lies between frames (an ID3v1 or APE tag
 at the end, damage) is passed over to where two frames follow each other again. The first frame may be silence that carries
-tables for players (``Xing``, ``Info``, ``VBRI``): it is left out. Not read is the free format, whose frames do not tell their size.
+tables for players (``Xing``, ``Info``, ``VBRI``): it is left out. Not read is the free format, whose frames do not tell their
+size.
 """
 
 import re

@@ -57,9 +57,7 @@ def read_edit(elst: Box, movie_timescale: int) -> tuple[Edit, str]:
             continue
         if media_time < 0:
             raise MalformedData(f"{elst}: edit {number} begins at {media_time}")
-        # One tick more, as the duration was rounded.
-        shown = (duration + 1) * SECOND // movie_timescale if duration else 0
-        edit = Edit(media_time, shown, delay * SECOND // movie_timescale)
+        edit = Edit(media_time, duration * SECOND // movie_timescale, delay * SECOND // movie_timescale)
         return edit, _not_followed(count - number, rate)
     return Edit(delay=delay * SECOND // movie_timescale), ""
 

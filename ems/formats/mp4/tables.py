@@ -24,6 +24,10 @@ from ems.errors import MalformedData
 from ems.formats.index import MAX_SAMPLES
 from ems.formats.mp4.boxes import Box
 
+MIN_SAMPLE_COST = 4
+"""Bytes of a file for each of its samples: as many as ``stsz`` alone has for each, or the smallest frames of sound. A file made
+to cost memory names the same bytes again and again."""
+
 MAX_REORDER = 32
 """Samples at a track's end among which the one shown last is looked for: H.264 and H.265 hold back 16 pictures at most."""
 
@@ -36,23 +40,27 @@ _TABLE, _SIZE_TABLE = 8, 12
 
 @dataclass(slots=True)
 class Allowance:
-    """How many samples a file may still bring, its tracks and fragments together. `file_size` is in bytes."""
+    """How many samples a file may still bring, its tracks and fragments together: `MAX_SAMPLES` at most, and not more than have
+    room in it. `file_size` is in bytes."""
 
     file_size: int
     samples: int = MAX_SAMPLES
+
+    def __post_init__(self) -> None:
+        self.samples = min(self.samples, self.file_size // MIN_SAMPLE_COST + 1)
 
     def take(self, box: Box, count: int, size: int = 0) -> int:
         """How many of the `count` samples that the box names, of `size` bytes each if that is known, are to be read.
 
         They are asked for before their table is made: a box of twenty bytes can name four thousand million. Those that the file
         has no room for are not counted, but for one, by which it is noticed that the file is cut off. Raises `MalformedData`
-        when the file's samples pass `MAX_SAMPLES`.
+        when the file's samples pass the limit.
         """
-        count = min(count, self.file_size // max(size, 1) + 1)
-        if count > self.samples:
-            raise MalformedData(f"{box} names {count} samples; those of the file pass the limit of {MAX_SAMPLES}")
-        self.samples -= count
-        return count
+        wanted = min(count, self.file_size // max(size, 1) + 1)
+        if wanted > self.samples:
+            raise MalformedData(f"{box} names {count} samples; the file of {self.file_size} bytes may have {self.samples} more")
+        self.samples -= wanted
+        return wanted
 
 
 @dataclass(slots=True)

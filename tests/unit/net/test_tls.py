@@ -107,7 +107,9 @@ def test_one_file_may_hold_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", bytes(2 << 20)]
+    "broken",
+    [b"", b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", bytes(2 << 20)],
+    ids=["empty", "text", "not DER", "large"],
 )
 @pytest.mark.parametrize("which", ["server.key", "server.cert"])
 def test_a_broken_file_is_named(tmp_path: Path, broken: bytes, which: str) -> None:
