@@ -47,7 +47,8 @@ def run_in(part: list[Packet], whole: list[Packet]) -> int:
     start = hashes.index(part[0].md5)
     for number, packet in enumerate(part):
         expected = hashes[start + number] if start + number < len(hashes) else None
-        assert packet.md5 == expected, f"frame {number} of {len(part)} received is not the one that was sent next"
+        sent = hashes.index(packet.md5) if packet.md5 in hashes else "never sent"
+        assert packet.md5 == expected, f"frame {number} of {len(part)} received is not {start + number} of those sent but {sent}"
     return start
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -223,20 +224,8 @@ def test_ffmpeg_logs_in(children: Children, tmp_path: Path) -> None:
 
 def frames_of(path: Path) -> dict[str, list]:  # type: ignore[type-arg]
     """The frames of a file without parameter sets, which each protocol puts elsewhere."""
-    bare = path.with_name(f"bare-{path.stem}.mp4") if os.access(path.parent, os.W_OK) else path
-    command = [
-        "ffmpeg",
-        "-nostdin",
-        "-v",
-        "error",
-        "-y",
-        "-i",
-        path,
-        "-c",
-        "copy",
-        "-bsf:v",
-        "filter_units=remove_types=6-9",
-        bare,
-    ]
-    subprocess.run([str(word) for word in command], check=True, timeout=60)
-    return read_packets(bare)
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder) / "bare.mp4"
+        options = "-c copy -bsf:v filter_units=remove_types=6-9"
+        subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, *options.split(), bare], check=True, timeout=60)
+        return read_packets(bare)
