@@ -82,12 +82,6 @@ def split_annexb(data: bytes) -> list[bytes]:
     return [nal for piece in pieces[1:] if (nal := piece.rstrip(b"\0"))]
 
 
-def to_annexb(data: bytes) -> bytes:
-    """An access unit with 4-byte lengths as an Annex B byte stream with 4-byte start codes. Copies the payload once."""
-    view = memoryview(data)
-    return START_CODE.join([b"", *[view[start:end] for start, end in _extents(data, 4)]])
-
-
 def first_header(data: bytes, wanted: Container[int]) -> int | None:
     """The first header byte in an access unit with 4-byte lengths that is one of `wanted`, or None; what follows is not read.
 

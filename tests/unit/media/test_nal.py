@@ -15,6 +15,11 @@ nal_units = st.binary(min_size=1, max_size=40).map(lambda data: re.sub(rb"\x00{2
 access_units = st.lists(nal_units, max_size=8)
 
 
+def byte_stream(nals: list[bytes]) -> bytes:
+    """The units behind start codes of four bytes."""
+    return b"".join(nal.START_CODE + unit for unit in nals)
+
+
 @given(access_units, st.sampled_from([1, 2, 4]))
 def test_lengths_of_any_size_are_read(nals: list[bytes], size: int) -> None:
     """A stream with 1-, 2- or 4-byte lengths gives the same NAL units, and the same frame inside the server."""
@@ -25,17 +30,11 @@ def test_lengths_of_any_size_are_read(nals: list[bytes], size: int) -> None:
 
 
 @given(access_units, st.integers(0, 3))
-def test_annexb_and_back(nals: list[bytes], zeros: int) -> None:
-    """What goes out as a byte stream comes back the same, with any number of zeros around the start codes."""
-    stream = nal.to_annexb(nal.join_lengths(nals))
-    assert nal.split_annexb(stream) == nals
+def test_a_byte_stream_is_read(nals: list[bytes], zeros: int) -> None:
+    """Units are found between start codes of three and four bytes, with any number of zeros around them."""
+    assert nal.split_annexb(byte_stream(nals)) == nals
     padded = b"".join(bytes(zeros) + b"\0\0\1" + unit for unit in nals) + bytes(zeros)
     assert nal.split_annexb(padded) == nals
-
-
-def test_annexb_has_long_start_codes() -> None:
-    """Each NAL unit gets 00 00 00 01; empty ones get nothing."""
-    assert nal.to_annexb(bytes.fromhex("00000002 0910 00000000 00000001 65")) == bytes.fromhex("00000001 0910 00000001 65")
 
 
 def test_bytes_before_the_first_start_code_are_left_out() -> None:
@@ -53,7 +52,7 @@ def test_four_byte_lengths_are_passed_on_untouched() -> None:
 @pytest.mark.parametrize(
     "data", ["00", "000000", "00000001", "ffffffff65", "7fffffff65", "0000000165 00000002 41", "000000026501 0000"]
 )
-@pytest.mark.parametrize("read", [nal.split_lengths, nal.to_annexb, lambda data: nal.first_header(data, ())])
+@pytest.mark.parametrize("read", [nal.split_lengths, lambda data: nal.first_header(data, ())])
 def test_lengths_that_lie_are_refused(data: str, read) -> None:  # type: ignore[no-untyped-def]
     """A length that reaches past the end, or is itself cut off, is malformed."""
     assert not nal.lengths_are_true(bytes.fromhex(data))
@@ -93,12 +92,13 @@ def test_as_many_nal_units_as_allowed() -> None:
     assert not nal.lengths_are_true(bytes(nal.MAX_ACCESS_UNIT + 4))
     nals = [b"\x41"] * nal.MAX_NAL_UNITS
     assert nal.split_lengths(nal.join_lengths(nals)) == nals
-    assert nal.split_annexb(nal.to_annexb(nal.join_lengths(nals))) == nals
+    assert nal.split_annexb(byte_stream(nals)) == nals
 
 
 def test_damaged_access_units_only_raise_malformed_data() -> None:
     """Whatever is done to a frame, it is read or refused."""
-    frame = nal.join_lengths([b"\x09\x10", b"\x65" + bytes(range(1, 60)), b"\x65\x88"])
-    for read in (nal.split_lengths, nal.to_annexb, lambda data: nal.with_four_byte_lengths(data, 2)):
+    nals = [b"\x09\x10", b"\x65" + bytes(range(1, 60)), b"\x65\x88"]
+    frame = nal.join_lengths(nals)
+    for read in (nal.split_lengths, lambda data: nal.with_four_byte_lengths(data, 2)):
         assert min(refusals(read, mutated([frame]))) > 0
-    assert refusals(nal.split_annexb, mutated([nal.to_annexb(frame)]))[1] == 0
+    assert refusals(nal.split_annexb, mutated([byte_stream(nals)]))[1] == 0
