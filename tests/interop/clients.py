@@ -79,7 +79,7 @@ def play_with_rtmpdump(children: Children, url: str, folder: Path, seconds: int)
     """rtmpdump, which is librtmp. It writes what it receives byte for byte."""
     recording = folder / "rtmpdump.flv"
     # Its own --stop pauses the stream and then waits for ever; it ends in order on SIGINT only.
-    child = children.start(*_interrupted_after(seconds), "rtmpdump", "--quiet", "--live", "-r", url, "-o", recording)
+    child = children.start(*interrupted_after(seconds), "rtmpdump", "--quiet", "--live", "-r", url, "-o", recording)
 
     def finish() -> Playback:
         child.wait(seconds + START_TIME)
@@ -92,7 +92,7 @@ def play_with_rtmp2src(children: Children, url: str, folder: Path, seconds: int)
     """GStreamer's RTMP client, which also writes what it receives byte for byte."""
     recording = folder / "rtmp2src.flv"
     child = children.start(
-        *_interrupted_after(seconds),
+        *interrupted_after(seconds),
         *("gst-launch-1.0", "-e", "rtmp2src", *_trust(url).split(), f"location={url}"),
         *("!", "filesink", f"location={recording}"),
     )
@@ -108,7 +108,7 @@ def play_with_rtmpsrc(children: Children, url: str, folder: Path, seconds: int) 
     """GStreamer with librtmp. When it is interrupted it leaves the last tag in its middle."""
     recording = folder / "rtmpsrc.flv"
     child = children.start(
-        *_interrupted_after(seconds),
+        *interrupted_after(seconds),
         *("gst-launch-1.0", "-e", "rtmpsrc", f"location={url} live=1", "!", "filesink", f"location={recording}"),
     )
 
@@ -152,17 +152,21 @@ def play_with_vlc(children: Children, url: str, folder: Path, seconds: int) -> C
     return finish
 
 
+def interrupted_after(seconds: int) -> list[str]:
+    """A prefix for programs that record until they are interrupted; connecting gets a second more.
+
+    They are interrupted once: without ``--foreground`` the whole process group is as well, and GStreamer takes the second signal
+    for impatience and ends without finishing.
+    """
+    return ["timeout", "--foreground", "--signal=INT", "--kill-after=3", str(seconds + 1)]
+
+
 def _as_nobody(folder: Path) -> list[str]:
     """VLC refuses to be run by root, which tests in a container are."""
     if os.getuid() != 0:
         return []
     shutil.chown(folder, NOBODY, NOBODY)
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-
-
-def _interrupted_after(seconds: int) -> list[str]:
-    """A prefix for programs that record until they are interrupted; connecting gets a second more."""
-    return ["timeout", "--signal=INT", "--kill-after=3", str(seconds + 1)]
 
 
 def _trust(url: str) -> str:

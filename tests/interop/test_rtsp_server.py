@@ -10,6 +10,7 @@ import pytest
 
 from tests import clips
 from tests.interop.broadcast import MAX_SYNC_ERROR, subfolder
+from tests.interop.clients import interrupted_after
 from tests.interop.packets import decoder_complaints, read_packets, run_in, sync_error
 from tests.processes import Child, Children, wait_until
 from tests.server import DOORS, EmsServer
@@ -61,9 +62,7 @@ def gstreamer(scheme: str) -> Start:
             f"matroskamux name=mux ! filesink location={recording}"
         )
         # It ends in order, and finishes its file, on SIGINT.
-        return children.start(
-            "timeout", "-s", "INT", str(SECONDS + 3), "gst-launch-1.0", "-q", "-e", *pipeline.split()
-        ), recording
+        return children.start(*interrupted_after(SECONDS + 2), "gst-launch-1.0", "-q", "-e", *pipeline.split()), recording
 
     return start
 

@@ -31,7 +31,7 @@ PUBLISHERS = {
 PLAYERS = {
     "ffmpeg": f"ffmpeg -nostdin -v error -i {{url}} -t {SECONDS} -map 0:v -c copy {{file}}",
     "rtspsrc": (
-        f"timeout -s INT {SECONDS + 3} gst-launch-1.0 -q -e rtspsrc location={{url}} {TLS} buffer-mode=none "
+        f"timeout --foreground -s INT {SECONDS + 3} gst-launch-1.0 -q -e rtspsrc location={{url}} {TLS} buffer-mode=none "
         "! application/x-rtp,media=video ! rtph264depay ! h264parse ! video/x-h264,stream-format=avc "
         "! matroskamux ! filesink location={file}"
     ),
