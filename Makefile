@@ -29,10 +29,10 @@ types: .venv/.test-installed
 	$(BIN)/mypy
 
 unit: .venv/.test-installed
-	$(BIN)/pytest tests/unit -n $(JOBS)
+	$(BIN)/pytest tests/unit -n $(JOBS) --dist loadgroup
 
 service: .venv/.test-installed
-	$(BIN)/pytest tests/service -n $(JOBS)
+	$(BIN)/pytest tests/service -n $(JOBS) --dist loadgroup
 
 # Each of these runs a server and some media programs in real time, which leaves the processor idle most of the while.
 interop: .venv/.test-installed

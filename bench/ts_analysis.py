@@ -124,23 +124,23 @@ def report(goals: Goals, way: str, recorder: Recorder, seconds: int) -> None:
     gaps = [(after - before) % (300 << 33) / CLOCK for before, after in pairwise(found.pcr)]
     run: dict[str, Any] = {"way": way, "packets": found.packets, "clock_seconds": sum(gaps), "largest_pcr_gap": max(gaps)}
     complaints = dvbinfo(recorder.path)
-    print_run(**run, dvbinfo_complaints=complaints)
-    for error in found.errors[:20]:
+    print_run(**run, dvbinfo_complaints=None if complaints is None else len(complaints))
+    for error in (*found.errors[:20], *(complaints or ())[:20]):
         print(f"  {error}")
     goals.at_most(f"{way}: errors", len(found.errors), 0)
-    goals.at_most(f"{way}: complaints of dvbinfo", complaints or 0, 0)
+    goals.at_most(f"{way}: complaints of dvbinfo", len(complaints or ()), 0)
     goals.at_most(f"{way}: seconds between two PCR", max(gaps), 0.1)
     goals.at_most(f"{way}: seconds that the clock is off", abs(sum(gaps) - seconds), 5)
 
 
-def dvbinfo(path: Path) -> int | None:
-    """How many complaints dvbinfo has about a file, among a line for each packet; None when it is not installed."""
+def dvbinfo(path: Path) -> list[str] | None:
+    """The complaints that dvbinfo has about a file, among a line for each packet; None when it is not installed."""
     if shutil.which("dvbinfo") is None:
         return None
     command = ("dvbinfo", "--summary=table", "--file", path)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace") as running:
         assert running.stdout is not None
-        return sum(any(word in line.lower() for word in COMPLAINTS) for line in running.stdout)
+        return [line.rstrip() for line in running.stdout if any(word in line.lower() for word in COMPLAINTS)]
 
 
 if __name__ == "__main__":

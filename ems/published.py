@@ -1,9 +1,11 @@
 """Files of running streams in memory: what segmenters have just written, for a web server that need not read it again.
 
 A segmenter writes a segment or a playlist to the disk for good, and puts the same bytes here for as long as they are fresh.
-The web server looks here first. A segment that comes in pieces is put together when somebody asks for it: most of those of a
-hundred cameras nobody ever does. A playlist that can answer questions (low-latency HLS: ``_HLS_msn`` and the like) is put as a
-`LiveFile`, which makes its bytes when it is asked.
+The web server looks here first. A file that is written piece by piece is not here, but noted as growing, so that nobody is told
+to keep what is there of it. A segment that comes in pieces is put together when somebody asks for it: most of those of a
+hundred cameras nobody ever does. What is on no disk (the parts of low-latency HLS) is kept here until its owner removes it. A
+playlist that can answer questions (low-latency HLS: ``_HLS_msn`` and the like) is put as a `LiveFile`, which makes its bytes when
+it is asked.
 """
 
 from collections import OrderedDict
@@ -44,14 +46,17 @@ class _Pieces(NamedTuple):
 
 
 class PublishedFiles:
-    """Fresh files by their absolute path. Beyond `MAX_BYTES` the oldest go: they are on the disk as well."""
+    """Fresh files by their absolute path. Of those that were `put`, the oldest go beyond `MAX_BYTES`: they are on the disk as
+    well. What was given to `keep` is not counted: its owner knows for how long it is needed."""
 
     MAX_BYTES = 256 << 20
     """About 100 s of 20 Mbit/s: the players of a live stream are within the newest half minute of it."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[Path, _Pieces] = OrderedDict()
+        self._kept: dict[Path, PublishedFile] = {}
         self._live: dict[Path, LiveFile] = {}
+        self._growing: set[Path] = set()
         self._bytes = 0
 
     def put(self, path: Path, *pieces: bytes) -> None:
@@ -63,9 +68,26 @@ class PublishedFiles:
         while self._bytes > self.MAX_BYTES:
             self._drop(next(iter(self._files)))
 
+    def keep(self, path: Path, data: bytes) -> None:
+        """These are the bytes of that file, which is nowhere else: they stay until `remove`."""
+        self._drop(path)
+        self._kept[path] = PublishedFile(data, time())
+
     def put_live(self, path: Path, live: LiveFile) -> None:
         """That file answers for itself from now on."""
         self._live[path] = live
+
+    def grows(self, path: Path) -> None:
+        """From now on that file gets longer, on the disk, until it is `complete`."""
+        self._growing.add(path)
+
+    def complete(self, path: Path) -> None:
+        """That file does not get longer any more; one that never did is no matter."""
+        self._growing.discard(path)
+
+    def is_growing(self, path: Path) -> bool:
+        """Whether that file still gets longer."""
+        return path in self._growing
 
     def remove(self, path: Path) -> None:
         """That file is gone, or is to be read from the disk from now on; unknown ones are no matter."""
@@ -76,7 +98,7 @@ class PublishedFiles:
         """The file, if it is here."""
         found = self._files.get(path)
         if found is None:
-            return None
+            return self._kept.get(path)
         if len(found.pieces) != 1:
             found = self._files[path] = found._replace(pieces=(b"".join(found.pieces),))
         return PublishedFile(found.pieces[0], found.modified)
@@ -89,3 +111,4 @@ class PublishedFiles:
         found = self._files.pop(path, None)
         if found is not None:
             self._bytes -= found.size
+        self._kept.pop(path, None)

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from ems.api.commands.utility import VERSION_KEYS
 from ems.api.describe import APPLICATION_ID, describe_acceptor_carrier, describe_carrier, describe_service, describe_stream
 from ems.config.keys import Entries, Ignored, declarations
-from ems.events.concealment import concealed
+from ems.events.concealment import HIDDEN, concealed
 from ems.interfaces import IConnectionObserver, IStreamReporter
 from ems.media.track import Kind
 from ems.streams.inbound import InboundStream
@@ -181,7 +181,8 @@ def _described(value: Any) -> Any:
 
 
 def _describe_stream(stream: InboundStream | OutboundStream) -> Mapping[str, Any]:
-    return describe_stream(stream, time())
+    described = describe_stream(stream, time())
+    return described | {"ingestPoint": HIDDEN} if "ingestPoint" in described else described
 
 
 def _direction(stream: InboundStream | OutboundStream) -> str:

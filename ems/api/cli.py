@@ -82,6 +82,9 @@ class CommandLine(Connection):
             self._ending, lines = True, error.complete
         self._waiting.extend(lines)
         self._proceed()
+        if self._busy:
+            # A command waits for something: lines that came meanwhile would pile up here.
+            self._read(False)
 
     def readConnectionLost(self) -> None:
         """The peer sends no more; it gets what it has asked for."""

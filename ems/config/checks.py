@@ -93,6 +93,8 @@ def _check_names(application: Application, findings: Findings) -> None:
 def _check_authentication(application: Application, directory: Path, findings: Findings) -> None:
     place = f"{PLACE}.authentication"
     rtmp, rtsp = application.authentication.rtmp, application.authentication.rtsp
+    if rtmp is not None and rtmp.verifier_uri:
+        findings.error(f"{place}.rtmp.verifierUri", "is not in this version, and publishers would not be verified: take it out")
     if rtmp is not None and rtmp.encoder_agents:
         findings.note(f"{place}.rtmp.encoderAgents", "is not used: every publisher is asked to log in, whatever its encoder")
     for scheme, block in (("rtmp", rtmp), ("rtsp", rtsp)):
@@ -116,7 +118,9 @@ def _usable_acceptors(
                 findings.warn(f"{place}.protocol", f"{shown(acceptor.protocol)} is not a protocol that the server knows; skipped")
                 continue
             acceptor = replace(acceptor, protocol=protocol)
-        if _has_its_files(acceptor, place, directory, findings):
+        if acceptor.path:
+            findings.error(f"{place}.path", "Unix sockets are not in this version: give ip and port instead")
+        elif _has_its_files(acceptor, place, directory, findings):
             usable.append(acceptor)
     return tuple(usable)
 

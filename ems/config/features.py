@@ -63,7 +63,7 @@ class RtmpAuthentication:
     users_file: str = key("usersFile", FilePath(), "", "users.lua, the names and passwords", required=True)
     authenticate_play: bool = key("authenticatePlay", Boolean(), False, "players must log in, too")
     encoder_agents: tuple[str, ...] = key("encoderAgents", TextList(), (), "accepted, but every publisher is challenged")
-    verifier_uri: str = key("verifierUri", Text(), "", "an HTTP address that is asked about each publisher")
+    verifier_uri: str = key("verifierUri", Text(), "", "refused: nobody is asked about publishers in this version")
     token: str = key("token", Text(), "", "a shared secret that lets a publisher in")
 
 

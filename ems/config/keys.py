@@ -278,7 +278,10 @@ class Checked:
 
 @dataclass(frozen=True)
 class Key:
-    """The declaration of one key; `name` is as users write it, though any case is understood."""
+    """The declaration of one key; `name` is as users write it, though any case is understood.
+
+    What an `absent` key asks for is not in this version of the server, which a value other than the default is told.
+    """
 
     name: str
     kind: Kind[Any]
@@ -286,6 +289,7 @@ class Key:
     required: bool = False
     aliases: tuple[str, ...] = ()
     inherited: bool = False
+    absent: bool = False
 
 
 def key(
@@ -297,14 +301,15 @@ def key(
     required: bool = False,
     aliases: tuple[str, ...] = (),
     inherited: bool = False,
+    absent: bool = False,
 ) -> T | D:
     """Declare the key `name` as a dataclass field.
 
     A `required` key that is missing is an error of the file; its `default` only serves those who build the section in
     Python. `aliases` are other spellings that the same key has had. An `inherited` value also counts for the key of the
-    same name in tables that come later in the declarations, where these give none.
+    same name in tables that come later in the declarations, where these give none. `absent` is as in `Key`.
     """
-    declared = Key(name, kind, meaning, required, aliases, inherited)
+    declared = Key(name, kind, meaning, required, aliases, inherited, absent)
     return cast(T | D, field(default=default, metadata={"key": declared}))
 
 

@@ -11,6 +11,7 @@ a key or certificate that does not exist                   warning, left out; a 
 an unknown protocol, log appender or event sink            warning, left out
 a storage without a folder, or with the same as another    warning, left out
 an unknown key                                             warning, with the nearest known name
+a value that asks for what this version does not have      note; an error for a Unix socket and ``verifierUri``
 ========================================================== ==========================================
 
 All errors of a file are told together, in one `ConfigError`.

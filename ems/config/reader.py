@@ -71,6 +71,7 @@ def read_section(section: type[T], value: object, place: str, findings: Findings
     errors_before = len(findings.errors)
     matched, others = _match(table, declared, place, findings)
     values = _read_keys(declared, matched, others, place, findings)
+    _note_absent(section, declared, values, place, findings)
     if declared.extra is not None:
         values[declared.extra] = MappingProxyType(others)
     _report_unknown(others, declared, place, findings)
@@ -96,6 +97,16 @@ def _read_keys(
         elif key.name in findings.inherited:
             values[field_name] = findings.inherited[key.name]
     return values
+
+
+def _note_absent(
+    section: type[Any], declared: Declarations, values: Mapping[str, object], place: str, findings: Findings
+) -> None:
+    """Tell of values that ask for what this version does not have."""
+    for field_name, value in values.items():
+        key = declared.keys[field_name]
+        if key.absent and value != getattr(section, field_name):
+            findings.note(at(place, key.name), "is not in this version")
 
 
 def _as_mapping(value: object) -> Mapping[str, Any] | None:
@@ -153,6 +164,7 @@ def _read_item(kind: SectionList[Any], value: object, place: str, findings: Find
     own = Findings(inherited=findings.inherited)
     item = read_section(kind.of, value, place, own)
     findings.warnings += own.warnings
+    findings.notes += own.notes
     if any(error.place == at(place, name) for error in own.errors for name in kind.skipped_for):
         findings.warnings += [Finding(error.place, f"{error.text}; skipped") for error in own.errors]
         return None

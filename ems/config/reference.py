@@ -48,6 +48,8 @@ configuration = {
 * **Wrong values** stop the start, all of them in one go: `config.lua: applications[1].acceptors[3].port: expected 1–65535,
   got "x"`. What the server can do without (a log appender of an unknown type, a missing media folder, a protocol that it
   does not speak) is left out with a warning.
+* **Keys of the original that do nothing yet** are marked *not in this version*. They are understood, and a value that asks for
+  something is told at the start.
 * **Relative paths** start at the runtime directory; those of an application at its `appDir`, which starts there.
 * **Lua** is real Lua 5.4 with `math`, `os.getenv`, `os.time`, `os.date`, `os.clock`, `table.insert`, `remove`, `concat`, `pack`,
   `unpack` and `string` without its pattern functions. Files, programs, modules, coroutines, metatables and `pcall` are out of
@@ -91,7 +93,7 @@ def _section(section: type[Any]) -> list[str]:
     paragraphs = [paragraph.replace("\n    ", " ").strip() for paragraph in (section.__doc__ or "").split("\n\n")]
     declared = declarations(section)
     rows = [
-        f"| `{key.name}` | {_cell(key.kind.expected)} | {_default(key, getattr(section, name))} | {_cell(key.meaning)} |"
+        f"| `{key.name}` | {_cell(key.kind.expected)} | {_default(key, getattr(section, name))} | {_cell(_meaning(key))} |"
         for name, key in declared.keys.items()
         if not isinstance(key.kind, Ignored)
     ]
@@ -113,6 +115,10 @@ def _default(key: Key, value: object) -> str:
     if isinstance(value, str):
         return f"`{json.dumps(value)}`" if value else ""
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if isinstance(value, int) else ""
+
+
+def _meaning(key: Key) -> str:
+    return f"{key.meaning} (*not in this version*)" if key.absent else key.meaning
 
 
 def _cell(text: str) -> str:

@@ -55,18 +55,16 @@ class Multicast:
 class AcceptorConfig(Checked):
     """One listening address and the protocol that is spoken there.
 
-    An acceptor listens on `ip` and `port`, or on the Unix socket `path`. Keys that are not listed here are kept in `extra`,
-    by the name that the file gives them: a plugin's protocol finds its own settings there.
+    An acceptor listens on `ip` and `port`. Keys that are not listed here are kept in `extra`, by the name that the file gives
+    them: a plugin's protocol finds its own settings there.
     """
 
-    ip: str = key(
-        "ip", Address(), "", "the interface: `0.0.0.0` is every IPv4 one, `::` every IPv6 one; needed unless `path` is given"
-    )
-    port: int = key("port", Integer(1, 65535), 0, "the TCP or UDP port; needed unless `path` is given")
+    ip: str = key("ip", Address(), "", "the interface, which is needed: `0.0.0.0` is every IPv4 one, `::` every IPv6 one")
+    port: int = key("port", Integer(1, 65535), 0, "the TCP or UDP port, which is needed")
     protocol: str = key(
         "protocol", Text(filled=True), "", "what is spoken there; an unknown name is skipped with a warning", required=True
     )
-    path: str = key("path", FilePath(), "", "the Unix socket to listen on instead of `ip` and `port`")
+    path: str = key("path", FilePath(), "", "refused: there are no Unix sockets in this version")
     ssl_key: str = key(
         "sslKey",
         FilePath(),
@@ -82,7 +80,7 @@ class AcceptorConfig(Checked):
         "whitelist", FilePath(), "", "a file of addresses and networks, one a line: nobody else is let in, unless it is empty"
     )
     blacklist: str = key("blacklist", FilePath(), "", "a file of addresses and networks that are turned away")
-    clustering: bool = key("clustering", Boolean(), False, "for the server's own processes only")
+    clustering: bool = key("clustering", Boolean(), False, "for the server's own processes only", absent=True)
     use_length_padding: bool = key(
         "useLengthPadding", Boolean(), False, "JSON doors: each answer follows its length in 4 bytes, big-endian"
     )
@@ -101,10 +99,10 @@ class AcceptorConfig(Checked):
         return bool(self.ssl_key)
 
     def contradictions(self) -> Iterable[tuple[str, str]]:
-        """An acceptor needs an address, and for TLS both files."""
+        """An acceptor needs an address, and for TLS both files. A Unix socket is refused later, if its protocol is known."""
         if not self.path:
             if not self.ip:
-                yield "ip", "is missing, and there is no path of a Unix socket either"
+                yield "ip", "is missing, expected an IP address or a host name"
             if not self.port:
                 yield "port", "is missing, expected 1–65535"
         if bool(self.ssl_key) != bool(self.ssl_cert):
@@ -121,8 +119,10 @@ class Storage:
     )
     name: str = key("name", Text(), "", "what `listStorage` calls it; the table's own name or position when missing")
     description: str = key("description", Text(), "", "free text")
-    meta_folder: str = key("metaFolder", FilePath(), "", "where `.seek` and `.meta` files go; empty is beside the media")
-    enable_stats: bool = key("enableStats", Boolean(), False, "count what is served in `.stats` files")
+    meta_folder: str = key(
+        "metaFolder", FilePath(), "", "where `.seek` and `.meta` files go; empty is beside the media", absent=True
+    )
+    enable_stats: bool = key("enableStats", Boolean(), False, "count what is served in `.stats` files", absent=True)
     client_side_buffer: int = key(
         "clientSideBuffer",
         CLIENT_SIDE_BUFFER,
@@ -130,8 +130,12 @@ class Storage:
         "seconds sent ahead of the viewer's clock; 0 is 15, 4294967295 is without limit",
     )
     keyframe_seek: bool = key("keyframeSeek", Boolean(), True, "seek to key frames only")
-    seek_granularity: float = key("seekGranularity", Number(0, 300), 1.0, "seconds between seek points; less than 0.1 is 1")
-    external_seek_generator: bool = key("externalSeekGenerator", Boolean(), False, "another program writes `.seek` and `.meta`")
+    seek_granularity: float = key(
+        "seekGranularity", Number(0, 300), 1.0, "seconds between seek points; less than 0.1 is 1", absent=True
+    )
+    external_seek_generator: bool = key(
+        "externalSeekGenerator", Boolean(), False, "another program writes `.seek` and `.meta`", absent=True
+    )
     max_playlist_file_size: int = key("maxPlaylistFileSize", Clamped(4096, 409600), 4096, "bytes that a `.lst` file may have")
 
 
@@ -144,6 +148,7 @@ class MediaStorage:
         FilePath(),
         "",
         "the folder for streams that are published as `record`; empty: they are not recorded",
+        absent=True,
     )
     storages: tuple[Storage, ...] = key("[…]", Entries(Storage, named=True), (), "one table for each storage")
 
@@ -185,7 +190,9 @@ class Application:
         DEFAULT_OUT_BUFFER,
         "accepted, but what waits for RTSP clients is kept once for all of them: 4 s and 4 MiB at most",
     )
-    force_rtmp_datarate: bool = key("forceRtmpDatarate", Boolean(), False, "write fixed data rates into RTMP metadata")
+    force_rtmp_datarate: bool = key(
+        "forceRtmpDatarate", Boolean(), False, "write fixed data rates into RTMP metadata", absent=True
+    )
     enable_check_bandwidth: bool = key(
         "enableCheckBandwidth", Boolean(), False, "answer RTMP clients that measure their bandwidth"
     )
@@ -202,16 +209,16 @@ class Application:
     )
     has_stream_aliases: bool = key("hasStreamAliases", Boolean(), False, "streams can be played by their aliases only")
     has_ingest_points: bool = key("hasIngestPoints", Boolean(), False, "RTMP publishers must use a registered private name")
-    server_name_stream_prefix: str = key("serverNameStreamPrefix", Text(), "", "put before the names of streams")
+    server_name_stream_prefix: str = key("serverNameStreamPrefix", Text(), "", "put before the names of streams", absent=True)
     hls_version: int = key("hlsVersion", Integer(3, 6), 6, "EXT-X-VERSION: 4 allows byte ranges, 5 SAMPLE-AES, 6 start offsets")
 
     vod_redirect_rtmp_ip: str = key(
-        "vodRedirectRtmpIp", Text(), "", "a server from which files that are missing here are pulled over RTMP"
+        "vodRedirectRtmpIp", Text(), "", "a server from which files that are missing here are pulled over RTMP", absent=True
     )
     meta_file_generator: bool = key(
-        "metaFileGenerator", Boolean(), False, "prepare `.seek` and `.meta` of all storages in the background"
+        "metaFileGenerator", Boolean(), False, "prepare `.seek` and `.meta` of all storages in the background", absent=True
     )
-    scan_interval: int = key("scanInterval", Integer(1), 1, "seconds between two scans for it")
+    scan_interval: int = key("scanInterval", Integer(1), 1, "seconds between two scans for it", absent=True)
 
     push_pull_persistence_file: str = key(
         "pushPullPersistenceFile", FilePath(), "./pushPullSetup.xml", "the jobs that survive a restart"
@@ -228,15 +235,17 @@ class Application:
     )
 
     run_web_server: bool = key("runWebServer", Boolean(), True, "start the web server, EWS")
-    run_web_ui: bool = key("runWebUI", Boolean(), True, "offer the pages of the web interface")
+    run_web_ui: bool = key("runWebUI", Boolean(), True, "false: without the pages of the web interface", absent=True)
     auto_hls: AutoHls | None = key("autoHLS", Section(AutoHls), None, "HLS of every new stream")
-    auto_hds: AutoOutput | None = key("autoHDS", Section(AutoOutput), None, "HDS of every new stream")
-    auto_mss: AutoOutput | None = key("autoMSS", Section(AutoOutput), None, "Smooth Streaming of every new stream")
-    auto_dash: AutoOutput | None = key("autoDASH", Section(AutoOutput), None, "DASH of every new stream")
+    auto_hds: AutoOutput | None = key("autoHDS", Section(AutoOutput), None, "HDS of every new stream", absent=True)
+    auto_mss: AutoOutput | None = key("autoMSS", Section(AutoOutput), None, "Smooth Streaming of every new stream", absent=True)
+    auto_dash: AutoOutput | None = key("autoDASH", Section(AutoOutput), None, "DASH of every new stream", absent=True)
     drm: Drm = key("drm", Section(Drm), Drm(), "the key server for encrypted HLS")
     authentication: Authentication = key("authentication", Section(Authentication), Authentication(), "who may publish and play")
-    transcoder: Transcoder = key("transcoder", Section(Transcoder), Transcoder(), "what the command `transcode` starts")
-    webrtc: WebRtc = key("webrtc", Section(WebRtc), WebRtc(), "certificates of WebRTC")
+    transcoder: Transcoder = key(
+        "transcoder", Section(Transcoder), Transcoder(), "what the command `transcode` starts", absent=True
+    )
+    webrtc: WebRtc = key("webrtc", Section(WebRtc), WebRtc(), "certificates of WebRTC", absent=True)
     event_logger: EventLogger | None = key("eventLogger", Section(EventLogger), None, "where the application's events go")
 
     protocol: None = key("protocol", Ignored(), None, "how older servers loaded the application")

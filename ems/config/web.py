@@ -93,7 +93,7 @@ class Redirect:
 class FolderAuth:
     """A folder for which names and passwords are asked (HTTP Basic)."""
 
-    domain: str = key("domain", Text(filled=True), "", "the folder: the first part of the path", required=True)
+    domain: str = key("domain", Text(filled=True), "", "the folder below the web root; `/` is all", required=True)
     digest_file: str = key("digestFile", FilePath(), "", "lines of `user:` and the MD5 of the password in hex", required=True)
     enable: bool = key("enable", Boolean(), False, "ask")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 HIDDEN = "***"
 
-SECRETS = frozenset(("key", "password", "privatestreamname", "secret", "token"))
-"""Names, in lower case, whose values are never told: ``key`` is that of shutdownServer."""
+SECRETS = frozenset(("ingestpoint", "key", "password", "privatestreamname", "secret", "token"))
+"""Names, in lower case, whose values are never told: ``key`` is that of shutdownServer, ``ingestPoint`` a private name."""
 
 _LOGIN = re.compile(r"(://[^/\s:@]*):[^/\s]*@")
 

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from ems.errors import CommandError
@@ -20,7 +19,7 @@ from ems.net.datagrams import DatagramListener, PeerAddress
 from ems.net.registry import ConnectionRegistry
 from ems.net.sockets import listening_socket
 from ems.net.tls import CertificateError, CertificateFiles, ServerTls
-from ems.net.tls_transport import DirectTls
+from ems.net.tls_transport import DirectTlsFactory
 from ems.net.udp import bound_socket
 from ems.security.addresses import AddressFilter
 
@@ -32,7 +31,7 @@ MAX_CONNECTIONS = 5000
 """Media connections of the whole server; who comes after them is turned away at once."""
 
 MAX_PER_ADDRESS = 256
-"""Media connections of one address other than loopback, where a proxy or a load test stands for many."""
+"""Media connections of one address, with IPv6 of a /64 network. Loopback has no limit: a proxy or a load test stands for many."""
 
 
 @implementer(IProtocolFactory)
@@ -66,8 +65,7 @@ class Acceptor(Factory):
         self._read_lists(runtime)
         factory: IProtocolFactory = self
         if self.config.ssl_cert and self.config.ssl_key:
-            factory = TLSMemoryBIOFactory(self._tls(reactor, runtime), False, self, reactor)
-            factory.protocol = DirectTls
+            factory = DirectTlsFactory(self._tls(reactor, runtime), False, self, reactor)
         try:
             self._ports.append(_adopt(reactor, self.config.ip, self.config.port, factory))
         except OSError as error:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ems.errors import CommandError
 from ems.interfaces import IAttempt, IAttemptObserver
 from ems.net.connection import Connection
 from ems.security.uris import check_destination
@@ -142,4 +143,8 @@ def referred(base: str, reference: str) -> Uri:
         return Uri.parse(reference)
     # urljoin takes the schemes of the web only to have relative references.
     scheme, _, rest = base.partition("://")
-    return Uri.parse(scheme + urljoin(f"http://{rest}", reference).removeprefix("http"))
+    try:
+        meant = urljoin(f"http://{rest}", reference)
+    except ValueError:
+        raise CommandError(f"Invalid URI: {reference[:200]}") from None
+    return Uri.parse(scheme + meant.removeprefix("http"))

@@ -18,14 +18,14 @@ class Connection(Protocol):
     Subclasses set `tags` (its layers, far to near, in the runtime API's words), override `opened`, `closed` and `tick`
     instead of Twisted's methods, and keep `bytes_received` and `bytes_sent`. `media` tells the ends of streams from those of
     the control doors, which the runtime API does not list. `close_level` is the level at which their end is logged.
-    `idle_socket` is for `ems.net.idle`.
+    `idle_socket` is for `ems.net.idle`; `lingering` counts the seconds since the end has begun, -1 before.
     """
 
     __slots__ = ("bytes_received", "bytes_sent", "created", "first_id", "idle_socket", "lingering", "registry")
     """For those with many connections: what is not in slots is in a dictionary, which costs 1.5 KiB from 30 names on."""
 
     CLOSE_SECONDS = 5
-    """What a peer gets to read what is left and to close its end, where `linger` counts them."""
+    """What a peer gets to read what is left and to close its end; one that does not answer TLS's farewell would stay for ever."""
 
     log = Logger()
     close_level = LogLevel.info
@@ -39,7 +39,7 @@ class Connection(Protocol):
         self.bytes_received = 0
         self.bytes_sent = 0
         self.idle_socket = -1
-        self.lingering = 0
+        self.lingering = -1
 
     @property
     def layer_ids(self) -> tuple[int, ...]:
@@ -99,20 +99,30 @@ class Connection(Protocol):
         """The transport is gone; let go of everything."""
 
     def tick(self, now: float) -> None:
-        """Called about once a second, for time-outs: `now` in the reactor's seconds."""
+        """Called about once a second until the end begins, for time-outs: `now` in the reactor's seconds."""
 
     def close(self, reason: str) -> None:
-        """End the connection in good order; a peer that does not take what is left is cut off by the kernel's time-out."""
-        text = "{peer} {tag} closed: {reason}"
-        self.log.emit(self.close_level, text, peer=self.peer_name, tag=self.tags[-1], reason=reason)
+        """End the connection in good order; a peer that has not taken what is left after `CLOSE_SECONDS` is cut off."""
+        self.end_begins(reason)
         if self.transport:
             self.transport.loseConnection()
 
+    def end_begins(self, reason: str) -> None:
+        """Log the end, from which on `linger` is called in the place of `tick`; `close` does it before anything else."""
+        self.lingering = max(self.lingering, 0)
+        text = "{peer} {tag} closed: {reason}"
+        self.log.emit(self.close_level, text, peer=self.peer_name, tag=self.tags[-1], reason=reason)
+
     def linger(self) -> None:
-        """A second has passed since `close`: after `CLOSE_SECONDS` of them a connection that is still there is cut off."""
+        """Another second has passed since the end has begun: after `CLOSE_SECONDS` of them what is still there is cut off."""
         self.lingering += 1
+        if self.lingering >= self.CLOSE_SECONDS:
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """End the connection at once; it must not be lost yet."""
         transport: Any = self.transport
-        if self.lingering >= self.CLOSE_SECONDS and transport:
+        if transport:
             transport.abortConnection()
 
     def hand_over(self, protocol: Protocol, data: bytes) -> None:

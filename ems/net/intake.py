@@ -2,7 +2,7 @@
 
 A publisher sends some seventy messages a second. For a few publishers the reactor's way is the best one: each message is
 read when it comes. For a hundred the waking, more than the reading, is what costs. So from `THRESHOLD` publishers on their
-sockets are taken off the reactor (`ITransport.pauseProducing`) and read directly in a pass each `INTERVAL`, and what a pass
+sockets are taken off the reactor (`ITransport.pauseProducing`) and read directly in passes (`Intake.interval`), and what a pass
 finds is handed to `dataReceived` as ever. A socket that has ended or failed is given back, so that Twisted closes the connection
 as it closes any other.
 """
@@ -25,8 +25,11 @@ class Intake:
     THRESHOLD = 16
     """Publishers up to which nothing is gained."""
 
-    INTERVAL = 0.03
+    SHORTEST, LONGEST = 0.03, 0.05
     """Seconds between two passes, and so the most that a message waits: about the time between two pictures."""
+
+    EACH = 0.00125
+    """Seconds for each publisher between these: the longest from 40 on."""
 
     BUFFER_SIZE = 256 << 10
     """Bytes taken from one socket at once; what is left is read in the same pass, `MAX_READS` times at most."""
@@ -46,6 +49,11 @@ class Intake:
         self._buffer = memoryview(bytearray(self.BUFFER_SIZE))
         self._call: IDelayedCall | None = None
 
+    @property
+    def interval(self) -> float:
+        """Seconds until the next pass."""
+        return min(max(self.SHORTEST, self.EACH * len(self._members)), self.LONGEST)
+
     def add(self, connection: "Connection") -> None:
         """This connection brings a stream in from now on."""
         handle = getattr(connection.transport, "getHandle", lambda: None)()
@@ -58,7 +66,7 @@ class Intake:
             self._taken.add(member)
             _transport(member).pauseProducing()
         if self._call is None:
-            self._call = self._clock.callLater(self.INTERVAL, self._pass)
+            self._call = self._clock.callLater(self.interval, self._pass)
 
     def discard(self, connection: "Connection") -> None:
         """It brings none any more; reading is the reactor's business again."""
@@ -84,7 +92,7 @@ class Intake:
         if todo:
             self._call = self._clock.callLater(0, self._slice, todo)
         else:
-            self._call = self._clock.callLater(self.INTERVAL, self._pass)
+            self._call = self._clock.callLater(self.interval, self._pass)
 
     def _read(self, connection: "Connection") -> None:
         receive = self._members[connection]

@@ -68,12 +68,15 @@ class LimitKeeper(Service):
         await self._bandwidth.flush()
 
     async def limit_connections(self, count: int) -> None:
-        """Let in at most so many media connections, 0 any number; returns when that is on the disk."""
+        """Let in at most so many media connections, 0 any number; returns when that is on the disk, or the log tells why not."""
         self.limits.connections = count
         await self._connections.save(write_variant(UInt32(count)))
 
     async def limit_bandwidth(self, received: float, sent: float) -> None:
-        """Let nobody in while more than so many bytes a second come in or go out, 0 is any; returns when it is on the disk."""
+        """Let nobody in while more than so many bytes a second come in or go out, 0 is any.
+
+        Returns when that is on the disk, or the log tells why it is not.
+        """
         self.limits.bandwidth_in, self.limits.bandwidth_out = received, sent
         await self._bandwidth.save(write_variant({"in": float(received), "out": float(sent)}))
 

@@ -1,6 +1,7 @@
 """All connections of the server, and counters per kind of socket."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv6Address, IPv6Network
 from itertools import count
 from time import time
 from typing import Any
@@ -8,10 +9,14 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 from ems.net.connection import Connection
 from ems.net.idle import IdleSockets
 from ems.net.limits import Limits
+
+OpenBytes = Mapping[str, tuple[int, int]]
+"""The bytes received and sent by the sockets that are open, by their kind."""
 
 
 class SocketCounters:
@@ -34,14 +39,18 @@ class SocketCounters:
 
 
 class CounterSet:
-    """The counters of getExtendedConnectionCounters: one set per kind of socket, and the sum of all."""
+    """The counters of getExtendedConnectionCounters: one set per kind of socket, and the sum of all.
+
+    `open_bytes` tells what the open sockets have carried so far; those that are gone have told it by `closed`.
+    """
 
     KINDS = ("managedTcp", "managedUdp", "managedTcpAcceptors", "managedTcpConnectors", "managedNonTcpUdp", "rawUdp")
 
-    def __init__(self) -> None:
+    def __init__(self, open_bytes: Callable[[], OpenBytes] = dict) -> None:
         self._kinds = {kind: SocketCounters() for kind in self.KINDS}
         self._grand_max = 0
-        self._open_bytes: Mapping[str, tuple[int, int]] = {}
+        self._open_bytes = open_bytes
+        self._measured = (0, 0)
         self.speed = (0.0, 0.0)
 
     def __getitem__(self, kind: str) -> SocketCounters:
@@ -61,11 +70,10 @@ class CounterSet:
         """Sockets open now."""
         return sum(counters.current for counters in self._kinds.values())
 
-    def measure(self, open_bytes: Mapping[str, tuple[int, int]], elapsed: float) -> None:
-        """Note the bytes in and out of the open sockets by kind; speeds (bytes a second) follow from the last two notes."""
-        before = self._sums()
-        self._open_bytes = open_bytes
-        after = self._sums()
+    def measure(self, elapsed: float) -> None:
+        """Take the speeds (bytes a second) of the last `elapsed` seconds, which is when this was called before."""
+        before = self._measured
+        after = self._measured = self._sums(self._open_bytes())
         self.speed = (max(0.0, (after[0] - before[0]) / elapsed), max(0.0, (after[1] - before[1]) / elapsed))
 
     def reset_max(self) -> None:
@@ -81,14 +89,15 @@ class CounterSet:
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """The answer's keys: a map per kind and ``grandTotal``."""
-        received, sent = self._sums()
+        open_bytes = self._open_bytes()
+        received, sent = self._sums(open_bytes)
         answer: dict[str, dict[str, float]] = {
             kind: {
                 "current": c.current,
                 "max": c.max,
                 "total": c.total,
-                "inBytes": c.in_bytes + self._open_bytes.get(kind, (0, 0))[0],
-                "outBytes": c.out_bytes + self._open_bytes.get(kind, (0, 0))[1],
+                "inBytes": c.in_bytes + open_bytes.get(kind, (0, 0))[0],
+                "outBytes": c.out_bytes + open_bytes.get(kind, (0, 0))[1],
             }
             for kind, c in self._kinds.items()
         }
@@ -103,11 +112,10 @@ class CounterSet:
         }
         return answer
 
-    def _sums(self) -> tuple[int, int]:
-        kinds = self._kinds.values()
-        open_bytes = self._open_bytes.values()
-        received, sent = sum(received for received, _ in open_bytes), sum(sent for _, sent in open_bytes)
-        return received + sum(c.in_bytes for c in kinds), sent + sum(c.out_bytes for c in kinds)
+    def _sums(self, open_bytes: OpenBytes) -> tuple[int, int]:
+        gone = [(c.in_bytes, c.out_bytes) for c in self._kinds.values()]
+        parts = [*gone, *open_bytes.values()]
+        return sum(received for received, _ in parts), sum(sent for _, sent in parts)
 
 
 class ConnectionRegistry(Service):
@@ -118,9 +126,10 @@ class ConnectionRegistry(Service):
     """
 
     name = "connections"
+    log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
-        self.counters = CounterSet()
+        self.counters = CounterSet(self._open_bytes)
         self.limits = Limits()
         self.media_count = 0
         self.observers: list[Any] = []
@@ -128,7 +137,7 @@ class ConnectionRegistry(Service):
         self._clock = clock
         self._ids = count(1)
         self._connections: dict[int, Connection] = {}
-        self._per_host: dict[str, int] = {}
+        self._per_place: dict[str, int] = {}
         self._ticks = LoopingCall(self._tick)
         self._ticks.clock = clock
         self._ticked = clock.seconds()
@@ -160,8 +169,8 @@ class ConnectionRegistry(Service):
         return next(self._ids)
 
     def from_host(self, host: str) -> int:
-        """How many connections this address has open."""
-        return self._per_host.get(host, 0)
+        """How many connections this address has open; with IPv6 its /64 network, of which a subscriber has all."""
+        return self._per_place.get(_place(host), 0)
 
     def by_id(self, connection_id: int) -> Connection | None:
         """The media connection one of whose layers has this id."""
@@ -178,8 +187,8 @@ class ConnectionRegistry(Service):
         connection.created = time()
         self._connections[connection.first_id] = connection
         self.media_count += connection.media
-        host = connection.far[0]
-        self._per_host[host] = self._per_host.get(host, 0) + 1
+        place = _place(connection.far[0])
+        self._per_place[place] = self._per_place.get(place, 0) + 1
         self.counters.opened(_kind(connection))
         for observer in self.observers:
             observer.connection_opened(connection)
@@ -190,26 +199,52 @@ class ConnectionRegistry(Service):
             return
         self.idle.discard(connection)
         self.media_count -= connection.media
-        host = connection.far[0]
-        left = self._per_host.get(host, 1) - 1
+        place = _place(connection.far[0])
+        left = self._per_place.get(place, 1) - 1
         if left:
-            self._per_host[host] = left
+            self._per_place[place] = left
         else:
-            self._per_host.pop(host, None)
+            self._per_place.pop(place, None)
         self.counters.closed(_kind(connection), connection.bytes_received, connection.bytes_sent)
         for observer in self.observers:
             observer.connection_closed(connection)
 
     def _tick(self) -> None:
         now = self._clock.seconds()
-        open_bytes = {"managedTcp": (0, 0), "managedUdp": (0, 0)}
         for connection in [*self._connections.values()]:
-            connection.tick(now)
-            kind = _kind(connection)
-            received, sent = open_bytes[kind]
-            open_bytes[kind] = received + connection.bytes_received, sent + connection.bytes_sent
-        self.counters.measure(open_bytes, max(now - self._ticked, 1e-3))
+            try:
+                if connection.lingering < 0:
+                    connection.tick(now)
+                else:
+                    connection.linger()
+            except Exception:
+                self.log.failure("{peer}: the time-outs failed", peer=connection.peer_name)
+                # In a turn of its own: what the end of a broken connection brings about may fail as well.
+                self._clock.callLater(0, self._cut_off, connection)
+        self.counters.measure(max(now - self._ticked, 1e-3))
         self._ticked = now
+
+    def _cut_off(self, connection: Connection) -> None:
+        if connection.first_id in self._connections:
+            connection.cut_off()
+
+    def _open_bytes(self) -> OpenBytes:
+        sums = {"managedTcp": (0, 0), "managedUdp": (0, 0)}
+        for connection in self._connections.values():
+            kind = _kind(connection)
+            received, sent = sums[kind]
+            sums[kind] = received + connection.bytes_received, sent + connection.bytes_sent
+        return sums
+
+
+def _place(host: str) -> str:
+    """What stands for one subscriber: an IPv4 address, or the /64 network of an IPv6 one (RFC 6177: nobody gets less)."""
+    if ":" not in host:
+        return host
+    address = IPv6Address(host)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def _kind(connection: Connection) -> str:

@@ -9,8 +9,8 @@ refuses goes the usual way.
 import socket
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 MAX_RECORD = 1 << 14
@@ -18,7 +18,7 @@ MAX_RECORD = 1 << 14
 
 
 class DirectTls(TLSMemoryBIOProtocol):
-    """TLS over a TCP connection: what `TLSMemoryBIOFactory.protocol` is to be."""
+    """TLS over a TCP connection; `DirectTlsFactory` makes them."""
 
     _direct: "DirectTransport | None" = None
 
@@ -38,6 +38,17 @@ class DirectTls(TLSMemoryBIOProtocol):
             super().write(data)
         finally:
             self._direct.release()
+
+
+class DirectTlsFactory(TLSMemoryBIOFactory):
+    """`DirectTls` around the connections of another factory. Whom that one turns away the port closes, before any TLS."""
+
+    protocol = DirectTls
+
+    def buildProtocol(self, addr: IAddress | None) -> DirectTls | None:  # type: ignore[override]
+        """The connection from this address; None when the factory inside wants none (`IProtocolFactory`)."""
+        inner = self.wrappedFactory.buildProtocol(addr)
+        return None if inner is None else self.protocol(self, inner)
 
 
 @implementer(IPushProducer)

@@ -18,6 +18,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -27,7 +28,7 @@ Address = tuple[Any, ...]
 """A peer as the socket module has it: host and port, for IPv6 flow and scope as well."""
 
 Receive = Callable[[bytes, Address], None]
-"""Is given each datagram and who sent it. What it raises ends the socket, with a traceback in the log."""
+"""Is given each datagram and who sent it. What it raises costs that datagram only; the first time the log has the traceback."""
 
 MAX_DATAGRAM = 65_535
 
@@ -131,7 +132,10 @@ class UdpSocket:
     MAX_READS = 64
     """Datagrams between two turns of the reactor: 0.2 ms, and what a key frame is made of."""
 
+    log = Logger()
+
     __slots__ = (
+        "_failed",
         "_reactor",
         "_segments",
         "_socket",
@@ -149,6 +153,7 @@ class UdpSocket:
         self.bytes_received = self.bytes_sent = self.packets_sent = self.lost = 0
         self._socket: socket.socket | None = bound
         self._reactor = reactor
+        self._failed = False
         self._segments = True
         if reactor is not None:
             reactor.addReader(self)
@@ -271,7 +276,12 @@ class UdpSocket:
                 # An ICMP error about something that was sent (ECONNREFUSED): the peer may not listen yet.
                 continue
             self.bytes_received += len(data)
-            self.tell(data, address)
+            try:
+                self.tell(data, address)
+            except Exception:
+                if not self._failed:
+                    self._failed = True
+                    self.log.failure("a datagram of {peer} is dropped; others will be without a word", peer=address[0])
 
     def fileno(self) -> int:
         """The socket's number (`IFileDescriptor`)."""
@@ -282,7 +292,7 @@ class UdpSocket:
         return "UDP"
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor has stopped, or `tell` has raised (`IFileDescriptor`)."""
+        """The reactor has stopped, or cannot read the socket (`IFileDescriptor`)."""
         self.close()
 
     def _send_singly(self, run: Run, address: Address | None) -> bool:

@@ -90,7 +90,8 @@ class RtmpGate(Service):
     async def switch(self, on: bool) -> None:
         """Turn authentication on or off, for all connections that come and for publishing on those that are there.
 
-        Returns when that is on the disk. Raises `CommandError` when nobody could log in for want of users.
+        Returns when that is on the disk, or the log tells why it is not. Raises `CommandError` when nobody could log in for want
+        of users.
         """
         if on and self._settings is None:
             raise CommandError("there is no authentication.rtmp in the configuration: nobody could log in")

@@ -131,7 +131,7 @@ class RtspGate:
         challenge = login.challenge
         if challenge is None or not same(answer.get("nonce", ""), challenge.nonce) or challenge.expires < self._clock.seconds():
             return self._ask(login, realm, "its nonce is not of now", stale=True)
-        if not _same_address(answer.get("uri", ""), uri):
+        if "uri" not in answer or not _same_address(answer["uri"], uri):
             return self._ask(login, realm, "it answers for another address")
         if answer.get("qop") and not login.counts(_count(answer.get("nc", ""))):
             return self._ask(login, realm, "it has answered before", stale=True)

@@ -61,7 +61,7 @@ class IngestPoints(Service):
         return self.enabled and private in self._public_names
 
     async def create(self, private: str, public: str) -> None:
-        """Add an ingest point; returns when it is on the disk.
+        """Add an ingest point; returns when it is on the disk, or the log tells why it cannot be kept over a restart.
 
         Raises `CommandError`: the feature is off, a name is no stream name or is in use by any point, or both are the same.
         """
@@ -71,9 +71,9 @@ class IngestPoints(Service):
         await self._save()
 
     async def remove(self, private: str) -> str:
-        """Take an ingest point back and return its public name, when that is on the disk; a stream that runs goes on.
+        """Take an ingest point back and return its public name; a stream that runs goes on.
 
-        Raises `CommandError` for an unknown name.
+        Returns when that is on the disk, or the log tells why it is not. Raises `CommandError` for an unknown name.
         """
         public = self._public_names.pop(private, None)
         if public is None:

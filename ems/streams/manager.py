@@ -86,12 +86,11 @@ class StreamManager(Service):
         self.inbound[name] = stream
         origin = f"from {source.peer_name}" if source is not None else "made here"
         self.log.info("stream {name!r} ({tag}) is here, {origin}", name=name, tag=type_tag, origin=origin)
-        for reporter in self.reporters:
-            reporter.stream_made(stream)
+        self._report("stream_made", stream)
         for waiting in [*self._waiting.pop(name, {}).values()]:
             self._join(waiting, stream)
         for observer in [*self.observers]:
-            observer.stream_came(stream)
+            self._tell(observer, "stream_came", stream)
         return stream
 
     def unregister(self, stream: InboundStream, reason: str) -> None:
@@ -99,15 +98,16 @@ class StreamManager(Service):
         if self.inbound.get(stream.name) is stream:
             del self.inbound[stream.name]
         self.log.info("stream {name!r} ended: {reason}", name=stream.name, reason=reason)
-        for reporter in self.reporters:
-            reporter.stream_over(stream)
+        self._report("stream_over", stream)
         for outbound in [*stream.outbound.values()]:
-            outbound.inbound = None
-            self._wait(outbound)
-            outbound.source_left(reason)
+            # Who was told before may have had others unsubscribe.
+            if outbound.id in self.outbound:
+                outbound.inbound = None
+                self._wait(outbound)
+                self._tell(outbound, "source_left", reason)
         stream.outbound.clear()
         for observer in [*self.observers]:
-            observer.stream_left(stream, reason)
+            self._tell(observer, "stream_left", stream, reason)
 
     def data_came(self, stream: InboundStream, frame: Frame) -> None:
         """A frame of data passes through a stream; `InboundStream.push` calls this."""
@@ -117,8 +117,7 @@ class StreamManager(Service):
     def tracks_changed(self, stream: InboundStream, before: tuple[Track, ...]) -> None:
         """A stream has other tracks than before; `InboundStream.set_tracks` calls this."""
         if self.reporters and _codecs(before) != _codecs(stream.tracks):
-            for reporter in self.reporters:
-                reporter.codecs_changed(stream)
+            self._report("codecs_changed", stream)
 
     def subscribe(self, outbound: OutboundStream) -> None:
         """Give the subscription its stream, now or when it comes."""
@@ -132,14 +131,12 @@ class StreamManager(Service):
     def enlist(self, outbound: OutboundStream) -> None:
         """Have it known as a stream that goes out; what it sends is its own business. `unsubscribe` ends that."""
         self.outbound[outbound.id] = outbound
-        for reporter in self.reporters:
-            reporter.stream_made(outbound)
+        self._report("stream_made", outbound)
 
     def unsubscribe(self, outbound: OutboundStream) -> None:
         """Forget the subscription."""
         if self.outbound.pop(outbound.id, None) is not None:
-            for reporter in self.reporters:
-                reporter.stream_over(outbound)
+            self._report("stream_over", outbound)
         if outbound.inbound is not None:
             outbound.inbound.outbound.pop(outbound.id, None)
             outbound.inbound = None
@@ -153,9 +150,8 @@ class StreamManager(Service):
         if outbound.inbound is None and outbound.id in self.outbound:
             outbound.inbound = stream
             stream.outbound[outbound.id] = outbound
-            for reporter in self.reporters:
-                reporter.source_joined(outbound)
-            outbound.source_came()
+            self._report("source_joined", outbound)
+            self._tell(outbound, "source_came")
 
     def _wait(self, outbound: OutboundStream) -> None:
         for name in _waiting_names(outbound):
@@ -171,10 +167,20 @@ class StreamManager(Service):
                 continue
             self._stopped[stream.id] = before.stopped(now)
             for kind in self._stopped[stream.id] - told.get(stream.id, set()):
-                for reporter in self.reporters:
-                    reporter.feed_stopped(stream, kind)
+                self._report("feed_stopped", stream, kind)
             if before.all == now.all:
-                stream.close(f"nothing came for {self._expire_after:g} s")
+                self._tell(stream, "close", f"nothing came for {self._expire_after:g} s")
+
+    def _report(self, what: str, *arguments: object) -> None:
+        for reporter in self.reporters:
+            self._tell(reporter, what, *arguments)
+
+    def _tell(self, whom: Any, what: str, *arguments: object) -> None:
+        """Call a method of somebody whose mistakes are not to stop a stream from coming, going or being counted."""
+        try:
+            getattr(whom, what)(*arguments)
+        except Exception:
+            self.log.failure("{whom} failed with {what}", whom=whom, what=what)
 
 
 class FrameCounts(NamedTuple):

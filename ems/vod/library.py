@@ -7,13 +7,15 @@ once for all who ask at the same time, and kept while the file stays as it is; a
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ems.errors import MalformedData
 from ems.formats.files import SNIFFED, reader_for
@@ -42,13 +44,14 @@ class FileKey(NamedTuple):
 
 
 class MediaFile:
-    """An open file and its index. `read` belongs into a thread; one at a time, and none after `close`."""
+    """An open file and its index. `read` belongs into a thread; one at a time, and none after `close`, which calls `closed`."""
 
-    def __init__(self, descriptor: int, index: MediaIndex, storage: "Storage") -> None:
+    def __init__(self, descriptor: int, index: MediaIndex, storage: "Storage", closed: Callable[[], None]) -> None:
         self.index = index
         self.storage = storage
         self.tracks = {track.id: track for track in index.tracks}
         self._descriptor = descriptor
+        self._closed = closed
 
     def read(self, samples: list[Sample]) -> list[Frame]:
         """The frames of these samples. Those that are broken are left out. Raises `OSError`."""
@@ -65,6 +68,7 @@ class MediaFile:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
+        self._closed()
 
 
 def _read_samples(descriptor: int, samples: list[Sample]) -> dict[int, bytes]:
@@ -94,7 +98,12 @@ class Library:
     """Of all indexes that are kept, 100 MB; those that have not been used for longest go first."""
 
     MAX_LOOKUPS = 256
-    """Names that are looked for at the same time: a client can ask faster than any disk answers."""
+    """Names that are looked for, and files that wait for their index, at the same time: a client can ask faster than any disk
+    answers."""
+
+    MAX_OPEN = 5000
+    """Files that are open at the same time: one for each connection that is let in (`ems.net.acceptor`), any of which can play
+    many."""
 
     MAX_MISTAKES = 20
     """That are told of one list."""
@@ -106,55 +115,69 @@ class Library:
         self.storages = storages
         self.in_thread = in_thread
         self._indexes: OrderedDict[FileKey, MediaIndex] = OrderedDict()
-        self._waiting: dict[FileKey, list[Deferred[None]]] = {}
+        self._waiting: dict[FileKey, list[Deferred[MediaIndex]]] = {}
         self._turns = DeferredSemaphore(self.INDEXING)
         self._looking = 0
+        self._open_files = 0
 
     async def open(self, name: str) -> MediaFile:
-        """Open the media file that a player means by `name`. Raises `NotFound`."""
-        descriptor, key, storage = await self._look_up(self._open, name)
-        try:
-            index = await self._index(descriptor, key)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return MediaFile(descriptor, index, storage)
+        """Open the media file that a player means by `name`. Raises `NotFound`, also when too many are open."""
+        if self._looking + self._open_files >= self.MAX_OPEN:
+            raise NotFound(f"{self.MAX_OPEN} files are open already")
+        with self._lookup():
+            descriptor, key, storage = await self.in_thread(self._open, name)
+            try:
+                index = await self._index(descriptor, key)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        self._open_files += 1
+        return MediaFile(descriptor, index, storage, self._file_closed)
 
     async def playlist(self, name: str) -> Playlist:
         """Read the list that a player means by `name`, with all lists that it names. Raises `NotFound`."""
-        playlist: Playlist = await self._look_up(self._playlist, name)
+        with self._lookup():
+            playlist: Playlist = await self.in_thread(self._playlist, name)
         for mistake in playlist.mistakes:
             self.log.warn("{name}: {mistake}", name=name, mistake=mistake)
         return playlist
 
-    async def _look_up(self, function: Callable[[str], Any], name: str) -> Any:
+    @contextmanager
+    def _lookup(self) -> Iterator[None]:
+        """One of those that are under way. Raises `NotFound` when there are too many."""
         if self._looking >= self.MAX_LOOKUPS:
             raise NotFound("too many files are being looked for")
         self._looking += 1
         try:
-            return await self.in_thread(function, name)
+            yield
         finally:
             self._looking -= 1
 
+    def _file_closed(self) -> None:
+        self._open_files -= 1
+
     async def _index(self, descriptor: int, key: FileKey) -> MediaIndex:
-        while key in self._waiting:
-            other: Deferred[None] = Deferred()
-            self._waiting[key].append(other)
-            await other
         index = self._indexes.get(key)
-        if index is None:
+        if index is not None:
+            self._indexes.move_to_end(key)
+            return index
+        if key not in self._waiting:
             return await self._read_index(descriptor, key)
-        self._indexes.move_to_end(key)
-        return index
+        other: Deferred[MediaIndex] = Deferred()
+        self._waiting[key].append(other)
+        return await other
 
     async def _read_index(self, descriptor: int, key: FileKey) -> MediaIndex:
         self._waiting[key] = []
         try:
             index: MediaIndex = await self._turns.run(self.in_thread, _read_index, descriptor, key)
-            self._keep(key, index)
-        finally:
+        except BaseException as error:
             for waiting in self._waiting.pop(key):
-                waiting.callback(None)
+                waiting.errback(Failure(error))
+            raise
+        self._keep(key, index)
+        for waiting in self._waiting.pop(key):
+            waiting.callback(index)
         for told in index.left_out:
             self.log.info("{path}: {told}", path=key.path, told=told)
         return index

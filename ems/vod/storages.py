@@ -74,7 +74,10 @@ class Storages(Service):
         return len(self._by_folder)
 
     async def add(self, storage: Storage) -> Storage:
-        """Add a folder; returns it as it is listed when it is on the disk. Raises `CommandError`."""
+        """Add a folder and return it as it is listed. Raises `CommandError`.
+
+        Returns when it is on the disk, or the log tells why it cannot be kept over a restart.
+        """
         storage = self._put(self._checked(storage))
         self._added[storage.media_folder] = storage
         await self._save()

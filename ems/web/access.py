@@ -25,6 +25,7 @@ from ems.config.web import ApiProxy, WebConfig
 from ems.errors import CommandError
 from ems.security.addresses import AddressFilter
 from ems.security.attempts import Throttle
+from ems.security.paths import UnsafePath, split_path
 from ems.web.request import WebRequest
 
 MAX_FILE = 1 << 20
@@ -120,15 +121,30 @@ class PasswordFile:
 
 
 class FolderGuard:
-    """The folders that ask for a password (``auth``)."""
+    """The folders that ask for a password (``auth``). One inside another has the passwords of its own; ``/`` is the web root.
+
+    Raises `CommandError` for a folder that no path can lead to: its files would be open under their real one.
+    """
 
     def __init__(self, config: WebConfig) -> None:
         blocks = [block for block in config.application.auth if block.enable]
-        self._files = {block.domain.strip("/"): PasswordFile(config.resolve(block.digest_file)) for block in blocks}
+        self._files = {_folder(block.domain): PasswordFile(config.resolve(block.digest_file)) for block in blocks}
+        self._depths = sorted({len(folder) for folder in self._files}, reverse=True)
 
     def password_file(self, parts: tuple[str, ...]) -> PasswordFile | None:
-        """The file of the folder in which a path lies; None when the folder is open."""
-        return self._files.get(parts[0]) if parts and self._files else None
+        """The file of the innermost guarded folder in which a path lies; None when it lies in none."""
+        for depth in self._depths:
+            file = self._files.get(parts[:depth])
+            if file is not None:
+                return file
+        return None
+
+
+def _folder(domain: str) -> tuple[str, ...]:
+    try:
+        return split_path(domain)
+    except UnsafePath as error:
+        raise CommandError(f"auth: domain: {error}") from None
 
 
 def matches_proxy(proxy: ApiProxy, user: str, password: str) -> bool:

@@ -53,7 +53,12 @@ class Delivery:
         alias: str = "",
     ) -> None:
         """Answer a GET or HEAD with this file. `session` is the one it belongs to, if that is known; `alias` the name by which
-        it was asked for. The file is closed in any case."""
+        it was asked for. The file is closed in any case, and nothing is counted for a client that has left meanwhile."""
+        if request.is_gone:
+            found.close()
+            return
+        if found.growing:
+            kind = kind._replace(growing=True)
         if self._is_plain(request, found):
             self._watch(request, found, kind, session, alias, whole=True)
             coded = self._coded(request, found, kind)
@@ -69,7 +74,7 @@ class Delivery:
             return
         found.close()
         if verdict is Verdict.NOT_MODIFIED:
-            self._watch(request, found, kind, session, alias, whole=False)
+            self._watch(request, found, kind, session, alias, whole=None)
             send(request, HTTPStatus.NOT_MODIFIED, b"", b"")
         else:
             refuse(request, HTTPStatus.PRECONDITION_FAILED)
@@ -167,9 +172,10 @@ class Delivery:
         session: StreamingSession | None,
         alias: str,
         *,
-        whole: bool,
+        whole: bool | None,
     ) -> None:
-        """Have the viewer's session, or the download, know of this request."""
+        """Have the viewer's session, or the download, know of this request. `whole` is None when the client has the file already:
+        that is watching, but no download."""
         if request.method != b"GET" or not kind.media:
             return
         path, peer, agent = str(found.path), request.peer, request.getHeader("user-agent") or ""
@@ -182,7 +188,7 @@ class Delivery:
                 session.chunk_length = chunk_length(kind.stream_type, found.data) or session.chunk_length
             session.newest_folder = path.rpartition("/")[0]
             self._count(request, session)
-        elif not kind.is_manifest:
+        elif whole is not None and not kind.is_manifest:
             self._download(request, path, alias, whole)
 
     def _count(self, request: "WebRequest", session: StreamingSession) -> None:

@@ -37,13 +37,17 @@ InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 
 @dataclass(slots=True)
 class Found:
-    """A file that is there. Its bytes are in `data`, or are read from `descriptor`, which whoever has it must close."""
+    """A file that is there. Its bytes are in `data`, or are read from `descriptor`, which whoever has it must close.
+
+    `growing` is true while more bytes are going to be behind those of now.
+    """
 
     path: Path
     size: int
     modified: float
     data: bytes | None = None
     descriptor: int = -1
+    growing: bool = False
 
     def close(self) -> None:
         """Let go of the file."""
@@ -96,6 +100,8 @@ class Files:
             self._missing.move_to_end(path)
             if len(self._missing) > MAX_MISSING:
                 self._missing.popitem(last=False)
+        elif isinstance(found, Found):
+            found.growing = self.published.is_growing(found.path)
         return found
 
     async def manifest_of(self, group: str, is_manifest: Callable[[str], bool]) -> str | None:

@@ -1,4 +1,9 @@
-"""What a file is, by its extension: its media type, whether it belongs to a segmented stream, and how long it may be kept."""
+"""What a file is, by its extension: its media type, whether it belongs to a segmented stream, and how long it may be kept.
+
+Who may keep it is another matter: a shared cache, at a provider or a CDN, would give a file that not everybody may have to
+everybody (RFC 9111 §3.5). So whoever answers with a file behind a password or an alias marks it as `protected`: then only the
+client may keep it, and a key not even the client.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +15,11 @@ class FileType(NamedTuple):
     """What is known of a file by its name.
 
     `stream_type` is ``hls``, ``hds``, ``mss`` or ``dash`` for files of a stream, and empty for others. `media` files may be
-    played by pages of other sites; fetching one whole is a download. `compressible` is text that shrinks.
+    played by pages of other sites; fetching one whole is a download. `compressible` is text that shrinks. `is_key` is what
+    decrypts segments.
+
+    Two things more are known of the file itself when it has been found: it is `protected` when not everybody may have it, and
+    `growing` when bytes still come behind those that are there.
     """
 
     mime: str
@@ -18,15 +27,22 @@ class FileType(NamedTuple):
     is_manifest: bool = False
     media: bool = False
     compressible: bool = False
+    is_key: bool = False
+    protected: bool = False
+    growing: bool = False
 
     @property
     def cache_control(self) -> str:
-        """How long it may be kept (RFC 9111): names of HLS segments are never used again, others may be after a restart."""
-        if self.is_manifest or not self.media:
-            return "no-cache"
+        """Who may keep it, and how long (RFC 9111 §5.2.2): names of HLS segments are never used again, others may be after a
+        restart."""
+        if self.protected and self.is_key:
+            return "no-store"
+        if self.is_manifest or self.growing or not self.media:
+            return "private, no-cache" if self.protected else "no-cache"
+        who = "private" if self.protected else "public"
         if self.stream_type == "hls":
-            return "public, max-age=31536000, immutable"
-        return "public, max-age=60" if self.stream_type else "public, max-age=3600"
+            return f"{who}, max-age=31536000, immutable"
+        return f"{who}, max-age={60 if self.stream_type else 3600}"
 
 
 UNKNOWN = FileType("application/octet-stream")
@@ -41,7 +57,7 @@ BUILT_IN: dict[str, FileType] = {
     "ismv": FileType("application/octet-stream", "mss", True, True),
     "ts": FileType("video/mp2t", "hls", media=True),
     "aac": FileType("audio/aac", "hls", media=True),
-    "key": FileType("application/octet-stream", "hls", media=True),
+    "key": FileType("application/octet-stream", "hls", media=True, is_key=True),
     "fmp4": FileType("video/mp4", "mss", media=True),
     "m4s": FileType("video/mp4", "dash", media=True),
     "mp4": FileType("video/mp4", media=True),
@@ -98,4 +114,4 @@ class MimeTable:
 def _file_type(entry: MimeType, known: FileType) -> FileType:
     """What a configured entry says; what it cannot say is as it was, and media files are told by their type."""
     media = known.media or bool(entry.stream_type) or entry.is_manifest or entry.mime_type.startswith(("video/", "audio/"))
-    return FileType(entry.mime_type, entry.stream_type, entry.is_manifest, media, known.compressible)
+    return FileType(entry.mime_type, entry.stream_type, entry.is_manifest, media, known.compressible, known.is_key)

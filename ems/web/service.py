@@ -10,13 +10,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
 
 from ems.errors import CommandError
 from ems.net.sockets import listening_socket
 from ems.net.tls import CertificateError, CertificateFiles, ServerTls
-from ems.net.tls_transport import DirectTls
+from ems.net.tls_transport import DirectTlsFactory
 from ems.web.aliases import GroupAliases
 from ems.web.api_door import ApiDoor
 from ems.web.channel import WebFactory
@@ -91,8 +90,7 @@ class WebServer(Service):
         factory: Any = self.factory
         tls = self._server_tls()
         if tls is not None:
-            factory = TLSMemoryBIOFactory(tls, False, self.factory, self._reactor)
-            factory.protocol = DirectTls
+            factory = DirectTlsFactory(tls, False, self.factory, self._reactor)
             self._tls = True
         self._listen(application.bind_to_ip or "0.0.0.0", application.port, factory)
         if not application.bind_to_ip and application.use_ipv6:

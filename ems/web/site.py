@@ -91,10 +91,10 @@ class Site:
 
     def _failed(self, reason: Failure, request: WebRequest) -> None:
         self.log.failure("answering {uri}", failure=reason, uri=request.uri[:200])
-        if request.startedWriting:
-            request.channel.transport.abortConnection()
-        else:
+        if not request.startedWriting:
             refuse(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+        elif not request.is_gone:
+            request.channel.transport.abortConnection()
 
     def _later(self, request: WebRequest, answer: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(answer).addErrback(self._failed, request)
@@ -126,6 +126,8 @@ class Site:
         moved = self._redirects.get(request.uri.partition(b"?")[0]) if self._redirects else None
         passwords = self._guard.password_file(target.parts)
         kind = self._mime.of(target.parts[-1] if target.parts and not target.folder else INDEX)
+        if passwords is not None:
+            kind = kind._replace(protected=True)
         if moved is not None:
             redirect(request, moved.target.encode("ascii"), permanent=moved.permanent)
         elif request.method == b"OPTIONS":
@@ -192,7 +194,7 @@ class Site:
             request.responseHeaders.setRawHeaders(b"Retry-After", [b"1"])
             refuse(request, HTTPStatus(unavailable.status), "The stream has no such part.")
             return
-        if published is not None and not request.is_gone:
+        if published is not None:
             self._delivery.deliver(request, _found(path, published), kind, session=session)
 
     async def _respond_from_disk(self, request: WebRequest, target: Target, path: str, kind: FileType) -> None:
@@ -201,8 +203,6 @@ class Site:
             redirect(request, f"./{quote(target.parts[-1])}/".encode("ascii"), permanent=True)
         elif found is None:
             self._respond_without_file(request, path, kind)
-        elif request.is_gone:
-            found.close()
         else:
             self._delivery.deliver(request, found, kind)
 
@@ -225,11 +225,12 @@ class Site:
         for session in self._sessions.aliased(request.peer):
             folder = self._files.relative(session.folder)
             path = f"{folder}/{target.path}" if folder else target.path
-            if self._respond_from_memory(request, target.query, path, kind, session):
+            protected = kind._replace(protected=True)
+            if self._respond_from_memory(request, target.query, path, protected, session):
                 return
             found = await self._look(path)
             if found is not None:
-                self._delivery.deliver(request, found, kind, session=session)
+                self._delivery.deliver(request, found, protected, session=session)
                 return
         if kind.stream_type or kind.is_manifest or self._aliases.hides(target.path):
             refuse(request, HTTPStatus.NOT_FOUND)
@@ -250,7 +251,7 @@ class Site:
             return
         if request.method == b"GET":
             alias.owner = request.peer
-        self._delivery.deliver(request, found, self._mime.of(path), alias=alias.name)
+        self._delivery.deliver(request, found, self._mime.of(path)._replace(protected=True), alias=alias.name)
 
     async def _look(self, path: str) -> Found | None:
         """The file of a path, in memory or on the disk."""

@@ -189,6 +189,26 @@ def test_an_empty_server_says_what_to_do(page: Page, site: Site) -> None:
     screenshot(page, "streams-none")
 
 
+def test_answers_that_break_off_do_not_stop_the_page(page: Page, site: Site) -> None:
+    """When a connection ends in the middle of an answer the page says that there is trouble, asks again, and goes on."""
+    page.add_init_script(BREAK_OFF)
+    page.goto(site.address)
+    expect(page.locator("#trouble")).to_contain_text("does not answer", timeout=15_000)
+    page.evaluate("window.breaksOff = false")
+    expect(page.get_by_role("button", name="demo")).to_be_visible(timeout=15_000)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+BREAK_OFF = """
+    const text = Response.prototype.text;
+    window.breaksOff = true;
+    Response.prototype.text = function () {
+        return window.breaksOff ? Promise.reject(new TypeError("network error")) : text.call(this);
+    };
+"""
+"""The head of an answer comes, and then nothing."""
+
+
 def test_a_server_that_is_gone_is_told_and_comes_back(page: Page, site: Site) -> None:
     """While the server does not answer the page says so, keeps what it knows, and goes on when the server is back."""
     page.goto(site.address)

@@ -17,7 +17,7 @@ from tests.interop.matrix import KINDS, WAYS_IN, WAYS_OUT, Stage
 from tests.interop.packets import run_in, sync_error
 from tests.processes import Children
 
-SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "8"))
+SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "5"))
 
 CHOSEN = (
     *((way, "h264_bframes_aac") for way in WAYS_IN),

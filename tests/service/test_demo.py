@@ -16,6 +16,9 @@ from ems.errors import CommandError
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
 
+pytestmark = pytest.mark.xdist_group("demo")
+"""They share a clip that takes seconds to make."""
+
 AUDIO_STEP = 1024 * SECOND / 32_000
 
 

@@ -119,3 +119,13 @@ def test_what_has_no_socket_stays_with_the_reactor() -> None:
     intake = Intake(cast(Any, None))
     for _ in range(Intake.THRESHOLD):
         intake.add(cast(Connection, SimpleNamespace(transport=object())))
+
+
+def test_the_more_publishers_the_rarer_a_pass() -> None:
+    """Few are read as often as pictures come, many up to 50 ms later: it is the passes that cost."""
+    intake = Intake(cast(Any, None))
+    intervals = []
+    for publishers in (16, 32, 40, 1000):
+        intake._members = dict.fromkeys(cast(Any, range(publishers)), cast(Any, None))
+        intervals.append(intake.interval)
+    assert intervals == [0.03, 0.04, 0.05, 0.05]

@@ -17,7 +17,11 @@ CONNECTIONS = CommandGroup("connections", "Connections", "Who is connected, how 
 @CONNECTIONS.command(
     "listConnections",
     "Describes all media connections.",
-    flag("excludeNonNetworkProtocols", True, "Leave out what has no network socket."),
+    flag(
+        "excludeNonNetworkProtocols",
+        True,
+        "Leave out what has no network socket. It changes nothing: every connection here has one.",
+    ),
     answer="Available connections",
     data="a list of connection objects",
     deprecated=True,

@@ -110,6 +110,8 @@ async def create_hls_stream(server: "Server", arguments: Arguments) -> Json:
     values = hls_request.completed(server, arguments.values)
     jobs = [one | arguments.user_variables for one in hls_request.settings_of(server, values)]
     await deferToThread(hls_request.prepare_folders, jobs)
+    # Meanwhile somebody else may have asked for the same.
+    hls_request.check_free(server, jobs)
     made = await server.jobs.add("hls", jobs)
     return {**values, **arguments.user_variables, "configIds": [job.id for job in made]}
 

@@ -6,7 +6,7 @@ from twisted.internet.threads import deferToThread
 
 from ems.api.arguments import Arguments, invalid
 from ems.api.command import Answer, CommandGroup, Json, flag, integer, integers, text, texts
-from ems.api.commands.pull_push import URI_SCHEMES, source_parameters
+from ems.api.commands.pull_push import PULL_SCHEMES, source_parameters
 from ems.errors import CommandError
 from ems.media.frame import MILLISECOND
 from ems.segmenters.files import write_file
@@ -24,7 +24,7 @@ DAY_MS = 86_400_000
 PLAYLISTS.command(
     "generateLazyPullFile",
     "Writes a .vod file: a pull that begins when somebody plays it. The file's name is the stream's.",
-    text("uri", f"Address of the source. Schemes: {URI_SCHEMES}. May hold user:password@.", mandatory=True),
+    text("uri", f"Address of the source. Schemes: {PULL_SCHEMES}. May hold user:password@.", mandatory=True),
     text("pathToFile", "The file; .vod is added when missing.", mandatory=True),
     *source_parameters(keep_alive=False, force_tcp=True),
     answer="Stream parameters written to {pathToFile}",
@@ -104,7 +104,7 @@ async def generate_server_playlist(server: "Server", arguments: Arguments) -> An
         minimum=-3000,
         maximum=DAY_MS,
     ),
-    text("playlistInstanceName", "One of several viewers' instances of the playlist."),
+    text("playlistInstanceName", "One viewer's instance of the playlist. It changes nothing: the item comes into all of them."),
     answer="Playlist item inserted",
     data="the parameters as they were understood",
     example="insertPlaylistItem playlistName=evening.lst localStreamName=news.mp4",

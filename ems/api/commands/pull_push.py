@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 PULL_PUSH = CommandGroup("pull-push", "Pull and push", "Streams brought from other servers, and streams sent to them.")
 
-URI_SCHEMES = (
-    "rtmp, rtmps, rtmpt, rtmpe, rtsp, rtp, http, https, mpegtsudp and mpegtstcp (bytes as they are), dmpegtsudp and dmpegtstcp"
+PULL_SCHEMES = (
+    "rtmp, rtmps, rtmpt, rtsp, rtsps, rtp, mpegtsudp and mpegtstcp (bytes as they are), dmpegtsudp and dmpegtstcp, "
+    "file (a local .sdp)"
 )
+PUSH_SCHEMES = "rtmp, rtmps, rtmpt, rtsp, rtsps, mpegtsudp and mpegtstcp"
 
 NAMELESS = ("mpegtsudp", "mpegtstcp")
 """Schemes by which no name reaches the other side, which has its own."""
@@ -59,12 +61,18 @@ def source_parameters(*, keep_alive: bool, force_tcp: bool) -> tuple[Parameter, 
         text("swfUrl", "RTMP: the player that is said to ask."),
         integer(
             "rangeStart",
-            "RTSP: the second at which to begin; -2 and -1 leave it to the source.",
+            "RTSP, RTMP: the second at which to begin; -2 and -1 leave it to the source.",
             default=-2,
             minimum=-2,
             maximum=RANGE_MAX,
         ),
-        integer("rangeEnd", "RTSP: the second at which to stop; -1 is the end.", default=-1, minimum=-1, maximum=RANGE_MAX),
+        integer(
+            "rangeEnd",
+            "RTSP, RTMP: the second at which to stop, later than rangeStart; -1 is the end.",
+            default=-1,
+            minimum=-1,
+            maximum=RANGE_MAX,
+        ),
         *socket_parameters(),
         integer(
             "rtcpDetectionInterval",
@@ -113,19 +121,24 @@ def http_proxy() -> Parameter:
     "pullStream",
     "Connects to a source and offers what it sends as an inbound stream. Success means that the pull has begun, not that the "
     "source answers: listConfig tells its state.",
-    text("uri", f"Address of the source. Schemes: {URI_SCHEMES}, file (a local .sdp). May hold user:password@.", mandatory=True),
+    text("uri", f"Address of the source. Schemes: {PULL_SCHEMES}. May hold user:password@.", mandatory=True),
     text("localStreamName", "Name of the stream here; it must be free.", default_text="stream_ and 8 random characters"),
     *source_parameters(keep_alive=True, force_tcp=False),
     text("rangeTimeStart", "Like rangeStart, as a time of day; not together with it."),
     text("rangeTimeEnd", "Like rangeEnd, as a time of day."),
     text(
         "sourceType",
-        "Whether the source is `live` or `vod`; empty leaves it open.",
+        "Whether the source is `live` or `vod`. It is kept with the pull and changes nothing.",
         values=("", "live", "vod"),
         values_error="sourceType can only have values of live or vod",
     ),
     text("sdpCustParams", "Further parameters for the request of the session description."),
-    text("videoSourceIndex", "Encoder of a local camera: high, med or low; anything else is high.", default="high"),
+    text(
+        "videoSourceIndex",
+        "Encoder of a local camera: high, med or low; anything else is high. It is kept with the pull and changes nothing: "
+        "there are no local cameras here.",
+        default="high",
+    ),
     flag("serializeToConfig", True, "Keep the pull over a restart."),
     answer="Stream {uri} enqueued for pulling",
     data="the pull's configuration, with `configId`; `uri` is an object",
@@ -154,7 +167,7 @@ async def pull_stream(server: "Server", arguments: Arguments) -> Json:
 @PULL_PUSH.command(
     "pushStream",
     "Sends a stream to another server. The stream need not be there yet.",
-    text("uri", f"Address to send to; for RTMP without the stream's name. Schemes: {URI_SCHEMES}.", mandatory=True),
+    text("uri", f"Address to send to; for RTMP without the stream's name. Schemes: {PUSH_SCHEMES}.", mandatory=True),
     text("localStreamName", "The stream to send.", mandatory=True),
     user_agent(),
     text("targetStreamName", "Its name there.", default_text="localStreamName"),
@@ -268,6 +281,9 @@ def _check_raw_rtp(uri: Uri, arguments: Arguments) -> None:
 def _check_range(arguments: Arguments) -> None:
     if arguments.given & {"rangeStart", "rangeEnd"} and arguments.given & {"rangeTimeStart", "rangeTimeEnd"}:
         raise CommandError("Must only fill either rangeStart/End or rangeTimeStart/End, not both")
+    start, end = arguments.integer("rangeStart"), arguments.integer("rangeEnd")
+    if -1 < end <= max(start, 0):
+        raise CommandError(f"rangeEnd has to be later than rangeStart, or -1, got {end}")
 
 
 def _check_target(verb: str, uri: Uri, addresses: list[str], known: Collection[str]) -> None:

@@ -58,7 +58,6 @@ configuration = {
             ingestPointsPersistenceFile = "config/ingestpoints.xml",
 
             mediaStorage = {
-                recordedStreamsStorage = "media",
                 { mediaFolder = "media", description = "Default media storage" },
             },
 

@@ -76,7 +76,9 @@ class TsDemuxer:
         self._sync = PacketSync()
         self._sections: dict[int, psi.SectionReader] = {Pid.PAT: psi.SectionReader()}
         self._pat_version = NOTHING
+        self._number = NOTHING
         self._pmt_pid = NOTHING
+        self._program: psi.ProgramMap | None = None
         self._pcr_pid = NOTHING
         self._streams: dict[int, ElementaryStream] = {}
         self._current = ElementaryStream(psi.Stream(Pid.NULL, 0), MetadataReader(Pid.NULL))
@@ -182,21 +184,24 @@ class TsDemuxer:
             collecting = True
         stream.counter = counter + 1 & 15
         if collecting:
-            stream.parts.append(payload)
+            if payload:
+                stream.parts.append(payload)
             stream.expected = PAYLOAD | stream.counter
         return collecting
 
     def _settle(self, stream: ElementaryStream) -> None:
-        """Deliver the PES packet of a stream as soon as it is as long as it says; drop one that gets too long."""
+        """Deliver the PES packet of a stream as soon as it is as long as it says; drop one that gets too long.
+
+        `room` is what its packets have room for: what is stuffed counts for the limits, as each part takes memory.
+        """
         if not stream.parts:
             return
-        have = len(stream.parts) * PAYLOAD_SIZE
+        room = len(stream.parts) * PAYLOAD_SIZE
         if stream.size is None:
             stream.size = pes_size(stream.parts)
-        if stream.size:
-            if have >= stream.size and sum(map(len, stream.parts)) >= stream.size:
-                self._deliver(stream)
-        elif have > MAX_ACCESS_UNIT or (have > FAIR_SHARE and self._buffered() > MAX_BUFFERED):
+        if stream.size and room >= stream.size and stream.length() >= stream.size:
+            self._deliver(stream)
+        elif room > MAX_ACCESS_UNIT or (room > FAIR_SHARE and self._buffered() > MAX_BUFFERED):
             self.statistics.malformed += 1
             stream.lose()
 
@@ -262,22 +267,26 @@ class TsDemuxer:
         if associations is None or not associations.programs:
             return
         programs = associations.programs
-        if self._wanted is not None:
-            pid = programs.get(self._wanted, NOTHING)
-        elif associations.version == self._pat_version:
-            return
-        else:
-            pid = self._pmt_pid if self._pmt_pid in programs.values() else next(iter(programs.values()))
+        number = self._wanted
+        if number is None:
+            if associations.version == self._pat_version:
+                return
+            number = self._number if self._number in programs else next(iter(programs))
         self._pat_version = associations.version
-        if pid != self._pmt_pid and pid > Pid.PAT and pid != Pid.NULL:
+        pid = programs.get(number, NOTHING)
+        if (number, pid) != (self._number, self._pmt_pid) and pid > Pid.PAT and pid != Pid.NULL:
             self._sections.pop(self._pmt_pid, None)
-            self._pmt_pid = pid
+            self._number, self._pmt_pid, self._program = number, pid, None
             self._sections[pid] = psi.SectionReader()
 
     def _map(self, program: psi.ProgramMap | None) -> None:
-        """A new PMT: streams that are as they were go on, the others end or begin."""
-        if program is None:
+        """A new PMT: streams that are as they were go on, the others end or begin.
+
+        Maps of several programs may share a PID: those of others, and those that change nothing, are passed over.
+        """
+        if program is None or program.program_number != self._number or program == self._program:
             return
+        self._program = program
         before, self._streams = self._streams, {}
         for listed in program.streams:
             if listed.pid in self._sections or listed.pid in self._streams or not self._select(listed):

@@ -20,7 +20,7 @@ class ElementaryStream:
     none has begun, `NOTHING` when anything will do.
     """
 
-    __slots__ = ("counter", "expected", "listed", "parts", "pid", "reader", "size")
+    __slots__ = ("_counted", "_length", "counter", "expected", "listed", "parts", "pid", "reader", "size")
 
     def __init__(self, listed: psi.Stream, reader: UnitReader) -> None:
         self.listed = listed
@@ -30,6 +30,13 @@ class ElementaryStream:
         self.expected = NOTHING
         self.counter = NOTHING
         self.size: int | None = None
+        self._counted = self._length = 0
+
+    def length(self) -> int:
+        """Bytes that have been collected. Each part is counted once, however often this is asked."""
+        self._length += sum(map(len, self.parts[self._counted :]))
+        self._counted = len(self.parts)
+        return self._length
 
     def drop(self) -> None:
         """Forget what has been collected."""
@@ -37,6 +44,7 @@ class ElementaryStream:
             self.counter = self.expected & 15
             self.expected = NOTHING
         self.parts.clear()
+        self._counted = self._length = 0
 
     def lose(self) -> None:
         """Something is missing: what has been collected is worth nothing."""

@@ -13,6 +13,9 @@ from ems.media.track import Codec, Track
 ADTS_SAMPLES = 1024
 """Samples of an AAC frame: an ADTS header cannot say that it has 960."""
 
+MAX_DEPENDENT = 8
+"""Dependent substreams of one E-AC-3 frame: substreamid has three bits. A longer row is not gone through with each packet."""
+
 _AC3_HEADER = 8
 _LAST_AC3_BSID = 10
 _DEPENDENT = 1
@@ -100,7 +103,9 @@ class Ac3:
         if told != self._told:
             self._told, self._track = told, ac3.make_track(self._pid, head)
         end = offset + header.frame_size
-        while _is_dependent(data, end):
+        for _ in range(MAX_DEPENDENT):
+            if not _is_dependent(data, end):
+                break
             end += ac3.parse_sync_frame(data[end : end + _AC3_HEADER]).frame_size
         return SoundFrame(end, self._track, (data[offset:end],), header.samples)
 

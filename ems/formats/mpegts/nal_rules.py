@@ -12,6 +12,7 @@ from ems.media import h264, h265
 from ems.media.bits import BitReader, rbsp
 from ems.media.h264 import NalType as Avc
 from ems.media.h265 import NalType as Hevc
+from ems.media.nal import MAX_PARAMETER_SET
 from ems.media.track import Track
 
 SetKey = tuple[int, int]
@@ -22,6 +23,9 @@ RECOVERY_POINT = 6
 
 MAX_SET_IDS = 256
 """Ids of parameter sets of one type: H.264 has 256 PPS, all else is less."""
+
+MAX_SETS_SIZE = 2 * MAX_PARAMETER_SET
+"""Bytes of all parameter sets of a stream, which are kept and copied into each new configuration: usual are some hundred."""
 
 _ID_BYTES = 32
 
@@ -44,12 +48,21 @@ class NalRules:
     make_track: Callable[[int, Mapping[SetKey, bytes]], Track]
     begins_decoding: Callable[[list[bytes]], bool]
 
-    def set_key(self, kind: int, nal: bytes) -> SetKey:
-        """The key of a parameter set. Raises `MalformedData` when it is cut off or its id is beyond `MAX_SET_IDS`."""
-        number = self.set_id(kind, nal)
-        if number >= MAX_SET_IDS:
-            raise MalformedData(f"a parameter set with the id {number}")
-        return kind, number
+    def learn(self, sets: dict[SetKey, bytes], kind: int, nal: bytes) -> None:
+        """Put a parameter set in its place among `sets`.
+
+        Raises `MalformedData` when it is cut off, longer than `MAX_PARAMETER_SET`, or its id is beyond `MAX_SET_IDS`, and when
+        all of them are longer than `MAX_SETS_SIZE`.
+        """
+        if len(nal) > MAX_PARAMETER_SET:
+            raise MalformedData(f"a parameter set of {len(nal)} bytes, where {MAX_PARAMETER_SET} are possible")
+        key = kind, self.set_id(kind, nal)
+        if key[1] >= MAX_SET_IDS:
+            raise MalformedData(f"a parameter set with the id {key[1]}")
+        size = sum(map(len, sets.values())) - len(sets.get(key, b"")) + len(nal)
+        if size > MAX_SETS_SIZE:
+            raise MalformedData(f"parameter sets of {size} bytes, where {MAX_SETS_SIZE} are possible")
+        sets[key] = nal
 
 
 def _avc_set_id(kind: int, nal: bytes) -> int:

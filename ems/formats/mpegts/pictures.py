@@ -15,14 +15,20 @@ from typing import Protocol
 from ems.errors import MalformedData
 from ems.formats.mpegts.events import Event, Sample
 from ems.formats.mpegts.nal_rules import NalRules, SetKey
-from ems.formats.mpegts.packets import CLOCK_RATE, TICKS_RANGE
+from ems.formats.mpegts.packets import CLOCK_RATE, PAYLOAD_SIZE, TICKS_RANGE
 from ems.formats.mpegts.pes import PesPacket, begins_unit
 from ems.media import h264
-from ems.media.nal import MAX_ACCESS_UNIT, MAX_NAL_UNITS, join_lengths, split_annexb
+from ems.media.nal import MAX_ACCESS_UNIT, join_lengths, split_annexb
 from ems.media.track import Track
 
 CAPPED = 60_000
 """Bytes from which on a PES packet that tells its length may be a piece of a picture: the length has 16 bits."""
+
+MAX_PIECES = MAX_ACCESS_UNIT // PAYLOAD_SIZE
+"""PES packets of one picture: each fills a transport packet, and the largest picture takes no more of these."""
+
+MAX_LEAD = 256
+"""NAL units in front of a picture, parameter sets aside: SEI messages, of which a few are usual."""
 
 USUAL_STEP = CLOCK_RATE // 25
 """Ticks between two pictures of one PES packet when nothing tells the frame rate."""
@@ -62,6 +68,7 @@ class PictureReader:
         self._sets: dict[SetKey, bytes] = {}
         self._stale = False
         self._pieces: list[bytes] = []
+        self._size = 0
         self._lead: list[bytes] = []
         self._dts = self._pts = 0
         self._last: int | None = None
@@ -81,9 +88,11 @@ class PictureReader:
                 return []  # the rest of a picture whose beginning was not seen, or was given already
             self._pts = self._last = packet.pts
             self._dts = packet.dts
+            self._size = 0
         self._pieces.append(packet.data)
-        if sum(map(len, self._pieces)) > MAX_ACCESS_UNIT:
-            raise MalformedData(f"an access unit passes the limit of {MAX_ACCESS_UNIT} bytes")
+        self._size += len(packet.data)
+        if self._size > MAX_ACCESS_UNIT or len(self._pieces) > MAX_PIECES:
+            raise MalformedData(f"{len(self._pieces)} PES packets of {self._size} bytes pass the limits of an access unit")
         return [] if self._spans or not 0 < size < CAPPED else self.end()
 
     def lose(self) -> None:
@@ -123,7 +132,7 @@ class PictureReader:
                 unit.append(nal)
         if seen:
             return found + self._sample(unit, key, configured, len(found))
-        if len(unit) <= MAX_NAL_UNITS and sum(map(len, unit)) <= MAX_ACCESS_UNIT:
+        if len(unit) <= MAX_LEAD and sum(map(len, unit)) <= MAX_ACCESS_UNIT:
             self._lead = unit
         return found
 
@@ -146,7 +155,7 @@ class PictureReader:
         if nal in self._sets.values():
             return
         try:
-            self._sets[self._rules.set_key(kind, nal)] = nal
+            self._rules.learn(self._sets, kind, nal)
             self._stale = True
         except MalformedData:
             return

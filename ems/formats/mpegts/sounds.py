@@ -21,6 +21,9 @@ TOLERANCE = 2 * CLOCK_RATE // 1000
 MAX_WAITING = 65536
 """Bytes of a frame that goes on in the next packet: LOAS has 8 KiB, Opus 60, the others less."""
 
+MAX_MARKS = 16
+"""Times that are kept for frames to come: of more, told by packets in which no frame begins, only the newest counts."""
+
 
 class SoundFrame(NamedTuple):
     """A frame in a row of bytes: `end` is where the next one begins, perhaps behind all that is there yet.
@@ -64,7 +67,7 @@ class SoundReader:
     def receive(self, packet: PesPacket, size: int) -> list[Event]:
         """The samples of all frames that this packet completes."""
         if packet.pts is not None:
-            if self._marks and self._marks[-1][0] == len(self._rest):
+            if self._marks and (self._marks[-1][0] == len(self._rest) or len(self._marks) == MAX_MARKS):
                 self._marks.pop()
             self._marks.append((len(self._rest), packet.pts))
         data = self._rest + packet.data

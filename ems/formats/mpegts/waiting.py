@@ -16,6 +16,9 @@ MAX_WAIT = 2 * CLOCK_RATE
 MAX_HELD = 8 * 1024 * 1024
 """Bytes that are held back meanwhile: two seconds of 32 Mbit/s."""
 
+MAX_HELD_SAMPLES = 16_384
+"""Samples that are held back, however small: two seconds of all `MAX_STREAMS` at more than a hundred a second."""
+
 
 class TrackWaiting:
     """Lets samples through and tells of their tracks before; `expect` says which there will be."""
@@ -45,8 +48,8 @@ class TrackWaiting:
         self._held.append(sample)
         self._held_bytes += len(sample.data)
         waited = (sample.dts_ticks - self._held[0].dts_ticks + TICKS_RANGE // 2) % TICKS_RANGE - TICKS_RANGE // 2
-        complete = self._expected <= self._tracks.keys()
-        return self.end() if complete or abs(waited) > MAX_WAIT or self._held_bytes > MAX_HELD else []
+        full = self._held_bytes > MAX_HELD or len(self._held) > MAX_HELD_SAMPLES
+        return self.end() if full or abs(waited) > MAX_WAIT or self._expected <= self._tracks.keys() else []
 
     def end(self) -> list[Event]:
         """Wait no longer."""

@@ -185,6 +185,8 @@ class AacDepacketiser(Depacketiser):
         """A payload without AU headers: access units of one constant size, or one that ends with the marker."""
         size = self._headers.constant_size
         if size:
+            if len(data) // size > MAX_UNITS:
+                raise MalformedData(f"{len(data) // size} access units in one packet, where {MAX_UNITS} are possible")
             for number, start in enumerate(range(0, len(data) - size + 1, size)):
                 timestamp = packet.timestamp + number * self._unit_ticks & 0xFFFFFFFF
                 found.append(AccessUnit(timestamp, data[start : start + size], True, self.track))

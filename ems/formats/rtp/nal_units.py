@@ -34,7 +34,7 @@ def keyed_sets(rules: NalRules, nals: Iterable[bytes]) -> dict[SetKey, bytes]:
     for nal in nals:
         if nal and (kind := rules.types[nal[0]]) in rules.parameter_sets:
             with suppress(MalformedData):
-                sets[rules.set_key(kind, nal)] = nal
+                rules.learn(sets, kind, nal)
     return sets
 
 
@@ -172,7 +172,7 @@ class NalDepacketiser(Depacketiser):
         if nal in self._sets.values():
             return
         try:
-            self._sets[self.rules.set_key(kind, nal)] = nal
+            self.rules.learn(self._sets, kind, nal)
             self._stale = True
         except MalformedData:
             self.malformed += 1

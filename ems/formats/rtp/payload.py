@@ -112,6 +112,11 @@ class Depacketiser:
             self._drop()
         return found
 
+    def skip(self, sequence: int) -> None:
+        """The packet of this number is none of this medium: where it follows the one before, nothing is missing."""
+        if sequence == self._expected:
+            self._expected = sequence + 1 & 0xFFFF
+
     def lost(self) -> None:
         """Packets are missing in front of what comes next: what is incomplete is dropped, and pictures wait for a key frame."""
         self.losses += 1

@@ -39,7 +39,8 @@ class MediumReception:
     """One medium: its `depacketiser`, and counters. `payload_type` None takes any.
 
     A medium keeps to the source that it began with until that is silent: `ssrc` is its number. `foreign` counts packets of other
-    sources and other payload types.
+    sources, and those of other payload types (comfort noise, DTMF, error correction). The latter have their place in the
+    sequence of their source, so that they are left out only where all are in order.
     """
 
     def __init__(self, depacketiser: Depacketiser, payload_type: int | None, window_ns: int) -> None:
@@ -67,14 +68,16 @@ class MediumReception:
         return self.buffer.lost if self.buffer is not None else max(self.statistics.lost, 0)
 
     def packets(self, data: bytes, arrival: int) -> list[RtpPacket]:
-        """The packets that can be read now that this one has come. Malformed and foreign ones are counted and left out."""
+        """The packets of the source, of any payload type, that are next now that this one has come.
+
+        Malformed ones and those of other sources are counted and left out.
+        """
         try:
             packet = parse(data)
         except MalformedData:
             self.malformed += 1
             return []
-        same = packet.ssrc == self.statistics.ssrc or self._may_begin(arrival)
-        if not same or packet.payload_type != self.payload_type is not None:
+        if packet.ssrc != self.statistics.ssrc and not self._may_begin(packet, arrival):
             self.foreign += 1
             return []
         self._heard = arrival
@@ -82,8 +85,10 @@ class MediumReception:
         self.statistics.packet(packet.ssrc, packet.sequence, packet.timestamp, arrival)
         return self.buffer.push(packet, arrival) if self.buffer is not None else [packet]
 
-    def _may_begin(self, arrival: int) -> bool:
-        """True when another source than that of before may take over."""
+    def _may_begin(self, packet: RtpPacket, arrival: int) -> bool:
+        """True when another source than that of before may take over: one that sends what is read."""
+        if packet.payload_type != self.payload_type is not None:
+            return False
         return self.ssrc is None or arrival - self._heard > SOURCE_TIMEOUT
 
 
@@ -173,6 +178,10 @@ class Reception:
                 if medium.read_ssrc is not None:
                     self.synchroniser.restart(index)
                 medium.read_ssrc = packet.ssrc
+            if packet.payload_type != medium.payload_type is not None:
+                medium.foreign += 1
+                medium.depacketiser.skip(packet.sequence)
+                continue
             for unit in medium.depacketiser.receive(packet):
                 found += self._unit(index, unit, arrival)
         return found

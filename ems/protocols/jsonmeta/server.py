@@ -27,16 +27,19 @@ class JsonMetaConnection(Connection):
     MAX_OBJECTS = 1000
     """Objects a second; each is told to everybody who listens."""
 
+    MAX_BYTES = 128 << 10
+    """Bytes of objects a second: two of the largest. A KiB of small values costs up to a millisecond; others wait."""
+
     tags = ("TCP", "JSONMETA")
 
-    __slots__ = ("_count", "_name", "_objects", "_server")
+    __slots__ = ("_bytes", "_count", "_name", "_objects", "_server")
 
     def __init__(self, server: "Server", name: str) -> None:
         super().__init__(server.connections)
         self._server = server
         self._name = name
         self._objects: ObjectSplitter | None = ObjectSplitter()
-        self._count = 0
+        self._count = self._bytes = 0
 
     def opened(self) -> None:
         # A sensor may be silent for hours; the kernel finds out whether it is still there.
@@ -50,15 +53,21 @@ class JsonMetaConnection(Connection):
         self.bytes_received += len(data)
         try:
             for text in self._objects.receive(data):
-                self._count += 1
-                if self._count > self.MAX_OBJECTS:
-                    raise RemoteProtocolError(f"more than {self.MAX_OBJECTS} objects a second")
+                self._charge(len(text))
                 self._server.metadata.publish(self._name, text.decode("utf-8", "replace"))
         except RemoteProtocolError as error:
             self.close(str(error))
 
+    def _charge(self, size: int) -> None:
+        self._count += 1
+        self._bytes += size
+        if self._count > self.MAX_OBJECTS:
+            raise RemoteProtocolError(f"more than {self.MAX_OBJECTS} objects a second")
+        if self._bytes > self.MAX_BYTES:
+            raise RemoteProtocolError(f"more than {self.MAX_BYTES >> 10} KiB of objects a second")
+
     def tick(self, now: float) -> None:
-        self._count = 0
+        self._count = self._bytes = 0
 
     def close(self, reason: str) -> None:
         if self._objects is not None:

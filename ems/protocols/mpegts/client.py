@@ -150,9 +150,6 @@ class TcpPush(PushConnection):
         self.begin(TcpOutbound(self, self.name, self._outlet))
 
     def tick(self, now: float) -> None:
-        if self._closing:
-            self.linger()
-            return
         super().tick(now)
         self._stalled = 0 if self._outlet is None or self._outlet.open else self._stalled + 1
         if self._stalled >= self.STALL_SECONDS:

@@ -225,13 +225,18 @@ class PullClient(RtmpClient):
             self.server.intake.discard(self)
 
     def _play(self) -> None:
-        settings = self.attempt.settings
         name = self.attempt.stream_name
-        start, end = float(settings.get("rangeStart", -2)), float(settings.get("rangeEnd", -1))
         self.ask("FCSubscribe", None, None, name)
-        self.send(commands.call("play", 0, None, name, start * 1000, end * 1000, stream_id=self.stream_id))
+        self.send(commands.call("play", 0, None, name, *self._range(), stream_id=self.stream_id))
         event = UserControl.SET_BUFFER_LENGTH.to_bytes(2, "big") + self.stream_id.to_bytes(4, "big")
         self.wire.control(MessageType.USER_CONTROL, event + BUFFER_MS.to_bytes(4, "big"))
+
+    def _range(self) -> tuple[float, float]:
+        """Start and duration of the play command in milliseconds (Adobe RTMP 1.0 §7.2.2.1); a duration of -1000 is to the end."""
+        settings = self.attempt.settings
+        start, end = float(settings.get("rangeStart", -2)), float(settings.get("rangeEnd", -1))
+        duration = end - max(start, 0)
+        return start * 1000, duration * 1000 if duration > 0 else -1000.0
 
     def _begin(self, message: Message) -> bool:
         """Register the local stream when the first frames come; what only opens a stream, as data does, is not enough."""

@@ -20,6 +20,6 @@ def dial(server: "Server", uri: Uri, protocol: IProtocol, settings: Mapping[str,
     `settings` may have ``ttl`` and ``tos``, the IP header fields of what is sent.
     """
     if uri.scheme == "rtmpt":
-        return connect_tunnel(server.clock, uri, protocol)
+        return connect_tunnel(server.clock, uri, protocol, settings)
     tls = tls_to(server, uri.host) if uri.scheme == "rtmps" else None
     return connect(server_endpoint(server.clock, uri.host, uri.port, tls), protocol, settings)

@@ -134,9 +134,6 @@ class RtmpSession(Connection):
         self._outlet = None
 
     def tick(self, now: float) -> None:
-        if self._closing:
-            self.linger()
-            return
         self._silent = 0 if self._heard != self.bytes_received else self._silent + 1
         self._heard = self.bytes_received
         late = self.lateness()

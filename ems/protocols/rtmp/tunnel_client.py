@@ -6,12 +6,13 @@ polling byte suggests. A reply other than 200, or none in time, is the end: a se
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost, TimeoutError
-from twisted.internet.interfaces import IAddress, IOpenSSLClientConnectionCreator, IProtocol
+from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, RequestTransmissionFailed, ResponseDone, ResponseFailed
@@ -20,7 +21,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from ems.errors import RemoteProtocolError
-from ems.net.dialing import server_endpoint
+from ems.net.dialing import prepared, server_endpoint
 from ems.protocols.rtmp.waiting import WaitingTransport
 from ems.uri import Uri
 
@@ -52,15 +53,13 @@ HEADERS = {
 }
 
 
-def connect_tunnel(
-    reactor: Any, uri: Uri, protocol: IProtocol, tls: IOpenSSLClientConnectionCreator | None = None
-) -> "Deferred[IProtocol]":
-    """Open a session at the address, with `tls` over HTTPS, and connect the protocol to it.
+def connect_tunnel(reactor: Any, uri: Uri, protocol: IProtocol, settings: Mapping[str, Any]) -> "Deferred[IProtocol]":
+    """Open a session at the address and connect the protocol to it; `settings` are those of `ems.net.dialing.connect`.
 
     Fires with the protocol, connected; fails with the network's error, or with `RemoteProtocolError` when the other side does
     not speak RTMPT. It can be cancelled.
     """
-    return Deferred.fromCoroutine(_connect(HttpLink(reactor, uri, tls), protocol))
+    return Deferred.fromCoroutine(_connect(HttpLink(reactor, uri, settings), protocol))
 
 
 async def _connect(link: "HttpLink", protocol: IProtocol) -> IProtocol:
@@ -144,14 +143,14 @@ class TunnelTransport(WaitingTransport):
 class HttpLink:
     """The HTTP connection to one server, and its addresses once it is there."""
 
-    def __init__(self, reactor: Any, uri: Uri, tls: IOpenSSLClientConnectionCreator | None) -> None:
+    def __init__(self, reactor: Any, uri: Uri, settings: Mapping[str, Any]) -> None:
         self.reactor = reactor
         self.host: IAddress = IPv4Address("TCP", "", 0)
         self.peer: IAddress = IPv4Address("TCP", uri.host, uri.port)
         self._uri = uri
-        self._tls = tls
+        self._settings = settings
         host = f"[{uri.host}]" if ":" in uri.host else uri.host.encode("idna").decode("ascii")
-        self._base = f"{'https' if tls else 'http'}://{host}:{uri.port}/"
+        self._base = f"http://{host}:{uri.port}/"
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = 1
         self._agent = Agent.usingEndpointFactory(reactor, self, self._pool)
@@ -167,7 +166,7 @@ class HttpLink:
         """Connect as an endpoint does."""
         # Two lines in the log for each connection would tell nothing.
         factory.noisy = False
-        endpoint: Any = server_endpoint(self.reactor, self._uri.host, self._uri.port, self._tls)
+        endpoint: Any = server_endpoint(self.reactor, self._uri.host, self._uri.port)
         connected: Deferred[Any] = endpoint.connect(factory)
         return connected.addCallback(self._connected)
 
@@ -201,7 +200,7 @@ class HttpLink:
     def _connected(self, protocol: Any) -> Any:
         self._transport = protocol.transport
         self.host, self.peer = self._transport.getHost(), self._transport.getPeer()
-        return protocol
+        return prepared(protocol, self._settings)
 
 
 @implementer(IBodyProducer)

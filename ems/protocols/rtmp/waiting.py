@@ -40,11 +40,6 @@ class WaitingTransport:
         protocol.makeConnection(self)
 
     @property
-    def waiting_bytes(self) -> int:
-        """How much waits to be fetched."""
-        return self._size
-
-    @property
     def finished(self) -> bool:
         """True when the protocol wants to close, and everything it has written has been fetched."""
         return self.disconnecting and not self._waiting and self._producer is None

@@ -85,7 +85,7 @@ class Wire:
         self.buffer_length = 0
         self._handshake: Handshake | None = handshake
         self._reader = ChunkReader()
-        self._output = handshake.hello
+        self._output = bytearray(handshake.hello)
         self._window = self.FIRST_ACKNOWLEDGEMENT
         self._acknowledged = 0
 
@@ -121,7 +121,10 @@ class Wire:
 
     def take_output(self) -> bytes:
         """What has to be sent now."""
-        output, self._output = self._output, b""
+        if not self._output:
+            return b""
+        output = bytes(self._output)
+        self._output.clear()
         return output
 
     def send(self, chunk_stream_id: int, message: Message) -> None:

@@ -72,7 +72,8 @@ class UdpPair:
         """Give the ports back."""
         for one in self.sockets:
             if one.address[1]:
-                self._registry.counters.closed("managedUdp", one.bytes_received, one.bytes_sent)
+                # Its bytes are counted with those of the connection.
+                self._registry.counters.closed("managedUdp")
             one.close()
 
     def _rtp(self, data: bytes, address: Address) -> None:

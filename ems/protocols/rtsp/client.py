@@ -228,10 +228,7 @@ class RtspClient(Connection):
         self.attempt.lost(self._why or f"the connection is lost: {reason}")
 
     def tick(self, now: float) -> None:
-        """Give a sign of life when it is time; a peer that does not take the farewell is cut off."""
-        if self.closing:
-            self.linger()
-            return
+        """Give a sign of life when it is time."""
         self._idle += 1
         if self.session and self._idle >= self._keep_alive_seconds:
             self._idle = 0

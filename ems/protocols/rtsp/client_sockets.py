@@ -1,6 +1,6 @@
 """The UDP sockets of one medium of a client: the even port for RTP, the odd one for RTCP (RFC 3550 §11)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from ems.net.udp import Address, PortPairs, UdpSocket, bound_socket, peer_addres
 from ems.protocols.rtsp.transport import Pair
 
 if TYPE_CHECKING:
+    from ems.net.connection import Connection
     from ems.server import Server
 
 Tell = Callable[[bytes], None]
@@ -21,29 +22,31 @@ HOLE = bytes((0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 class MediaSockets:
     """Two bound sockets. What comes from other hosts than `sources` is dropped, unless that is empty.
 
-    `peers` are where packets go to, RTP and RTCP, None while that is not known.
+    They belong to a connection, whose settings they have, and with whose bytes theirs are counted. `peers` are where packets go
+    to, RTP and RTCP, None while that is not known.
     """
 
-    def __init__(self, server: "Server", pair: tuple[Any, Any], rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]) -> None:
+    def __init__(self, server: "Server", pair: tuple[Any, Any], rtp: Tell, rtcp: Tell, connection: "Connection") -> None:
         self.sources: frozenset[str] = frozenset()
+        self._connection = connection
         self._counters = server.connections.counters
         self._tell = (rtp, rtcp)
         self._sockets = (UdpSocket(server.clock, pair[0], self._rtp), UdpSocket(server.clock, pair[1], self._rtcp))
         self.peers: tuple[Address, Address] | None = None
-        ttl, tos = ip_fields(settings)
+        ttl, tos = ip_fields(connection.settings)
         for one in self._sockets:
             self._counters.opened("managedUdp")
             one.set_ip_fields(ttl, tos)
 
     @classmethod
     def unicast(
-        cls, server: "Server", ports: PortPairs, host: str, rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]
+        cls, server: "Server", ports: PortPairs, host: str, rtp: Tell, rtcp: Tell, connection: "Connection"
     ) -> "MediaSockets":
         """Free ports at an address of ours. Raises `CommandError` when there are none."""
-        return cls(server, ports.bind(host), rtp, rtcp, settings)
+        return cls(server, ports.bind(host), rtp, rtcp, connection)
 
     @classmethod
-    def at(cls, server: "Server", host: str, ports: Pair, rtp: Tell, rtcp: Tell, settings: Mapping[str, Any]) -> "MediaSockets":
+    def at(cls, server: "Server", host: str, ports: Pair, rtp: Tell, rtcp: Tell, connection: "Connection") -> "MediaSockets":
         """These ports of an address of ours, or of a multicast group, which is joined; then the setting ``ssmIp`` is the only
         sender that counts.
 
@@ -55,9 +58,9 @@ class MediaSockets:
         except OSError:
             first.close()
             raise
-        made = cls(server, (first, second), rtp, rtcp, settings)
+        made = cls(server, (first, second), rtp, rtcp, connection)
         if ip_address(host.partition("%")[0]).is_multicast:
-            made._join(host, str(settings.get("ssmIp", "")))
+            made._join(host, str(connection.settings.get("ssmIp", "")))
         return made
 
     @property
@@ -79,18 +82,20 @@ class MediaSockets:
         """Have address translators between us and the other side let its packets through."""
         if self.peers is not None:
             self._sockets[0].send(HOLE, self.peers[0])
+            self._connection.bytes_sent += len(HOLE)
 
     def send_control(self, packet: bytes) -> None:
         """Send RTCP, if it is known where to."""
         if self.peers is not None:
             self._sockets[1].send(packet, self.peers[1])
+            self._connection.bytes_sent += len(packet)
 
     def close(self) -> None:
         """Be gone."""
         for one in self._sockets:
             if one.fileno() >= 0:
                 one.close()
-                self._counters.closed("managedUdp", one.bytes_received, one.bytes_sent)
+                self._counters.closed("managedUdp")
 
     def _join(self, group: str, source: str) -> None:
         try:
@@ -104,10 +109,12 @@ class MediaSockets:
 
     def _rtp(self, data: bytes, address: Address) -> None:
         if self._known(address):
+            self._connection.bytes_received += len(data)
             self._tell[0](data)
 
     def _rtcp(self, data: bytes, address: Address) -> None:
         if self._known(address):
+            self._connection.bytes_received += len(data)
             self._tell[1](data)
 
     def _known(self, address: Address) -> bool:

@@ -1,7 +1,7 @@
 """The SDP of a stream: what DESCRIBE answers, and which media a viewer may set up.
 
 The first audio and the first video track that RTP has a standard way for, numbered as they stand there; or one medium that has
-all of it as MPEG-TS.
+all of it as MPEG-TS, which is the only way for a transport stream that came in untouched.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ems.formats.mpegts.mux import carried
 from ems.formats.rtp.packetise import TS_PAYLOAD_TYPE, make_packetiser
 from ems.formats.sdp import Connection, SessionDescription, media_of, payload_type_of, transport_stream_media
-from ems.media.track import Kind, Track
+from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtsp.address import CONTROL
 
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ class Medium(NamedTuple):
 
 
 def offered_media(tracks: Sequence[Track], *, ts: bool) -> tuple[Medium, ...]:
-    """The media of a stream with these tracks, audio first; empty when there is nothing that can be sent."""
-    if ts:
-        return (Medium(1, TS_PAYLOAD_TYPE, None),) if carried(tracks) else ()
+    """The media of a stream with these tracks, audio first; empty when there is nothing that can be sent.
+
+    With `ts` it is one medium, and so it is for a transport stream that came in untouched.
+    """
+    untouched = any(track.codec is Codec.TS for track in tracks)
+    if ts or untouched:
+        return (Medium(1, TS_PAYLOAD_TYPE, None),) if untouched or carried(tracks) else ()
     media: list[Medium] = []
     for kind in (Kind.AUDIO, Kind.VIDEO):
         track = next((track for track in tracks if track.kind is kind and _can_be_sent(track)), None)

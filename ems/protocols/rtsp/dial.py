@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 
 from ems.errors import CommandError
-from ems.net.dialing import connect, prepared, server_endpoint, tls_to
+from ems.net.dialing import connect, server_endpoint, tls_to
 from ems.protocols.rtsp.client_login import Login
 from ems.protocols.rtsp.tunnel_client import Gate, connect_tunnel
 from ems.uri import Uri
@@ -40,20 +40,19 @@ def dial(
     if not proxy:
         return connect(_endpoint(server, uri, uri.host, uri.port), protocol, settings)
     agent = str(settings.get("emulateUserAgent", ""))
-    connected: Deferred[Any] = connect_tunnel(server.clock, _gate(server, uri, proxy, check), protocol, login, agent)
-    return connected.addCallback(prepared, settings)
+    return connect_tunnel(server.clock, _gate(server, uri, proxy, check, settings), protocol, login, agent)
 
 
 def _endpoint(server: "Server", uri: Uri, host: str, port: int) -> IStreamClientEndpoint:
     return server_endpoint(server.clock, host, port, tls_to(server, host) if uri.scheme == "rtsps" else None)
 
 
-def _gate(server: "Server", uri: Uri, proxy: str, check: Callable[[str], None]) -> Gate:
+def _gate(server: "Server", uri: Uri, proxy: str, check: Callable[[str], None], settings: Mapping[str, Any]) -> Gate:
     host = f"[{uri.host}]" if ":" in uri.host else uri.host
     place = f"{host}:{uri.port}"
     if proxy == ITSELF:
-        return Gate(_endpoint(server, uri, uri.host, uri.port), uri.path_and_query, place, check)
+        return Gate(_endpoint(server, uri, uri.host, uri.port), uri.path_and_query, place, check, settings)
     if uri.scheme != "rtsp":
         raise CommandError(f"{uri.scheme} does not go through a proxy")
     by = Uri.parse(f"http://{proxy}")
-    return Gate(_endpoint(server, uri, by.host, by.port), f"http://{place}{uri.path_and_query}", place, check)
+    return Gate(_endpoint(server, uri, by.host, by.port), f"http://{place}{uri.path_and_query}", place, check, settings)

@@ -29,8 +29,9 @@ UDP_PACKET = 1350
 TCP_PACKET = 1500
 """Bytes of an interleaved RTP packet; clients have buffers of this size at least."""
 
-MIN_PACKET = 256
-"""The smallest packets that a client can ask for with Blocksize: below, headers outweigh media."""
+PACKET_SIZES = (256, 512, 1024, UDP_PACKET, TCP_PACKET)
+"""What a client can have with Blocksize. Below the first, headers outweigh media; there are few, as each size that somebody has
+costs a ring of packets."""
 
 _INTERLEAVED = Struct(">BBH")
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ems.errors import CommandError, MalformedData, RemoteProtocolError
 from ems.formats.rtp.depacketise import make_depacketiser
@@ -11,15 +11,11 @@ from ems.formats.rtp.reception import Reception
 from ems.formats.rtp.reorder import DEFAULT_WINDOW
 from ems.formats.rtp.sync import MAX_TCP_INTERVAL
 from ems.formats.sdp import Media, SessionDescription, chosen_type
-from ems.media.frame import MILLISECOND, SECOND, Frame
+from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
 from ems.protocols.rtsp.losses import count_losses
 from ems.protocols.rtsp.ts_reception import TsReception
 from ems.streams.inbound import InboundStream
-
-if TYPE_CHECKING:
-    from ems.net.connection import Connection
-    from ems.server import Server
 
 TYPE_TAG = "INP"
 
@@ -30,7 +26,7 @@ BARE_PROTOCOLS = frozenset(("UDP", "RAW/RAW/UDP", "MP2T/H2221/UDP"))
 """Protocols of a medium that name no RTP."""
 
 Begun = Callable[[InboundStream], None]
-"""Is told of the stream, once it is there."""
+"""Is told of the stream, once it has media."""
 
 
 def chosen_media(description: SessionDescription) -> list[Media]:
@@ -65,19 +61,18 @@ def _encoding(media: Media) -> str:
 class Incoming:
     """The media of one source, by their index in `medias`, and the stream that they become.
 
-    The stream `name` is made when its first frame may be passed on, and `begun` is told; when the name is taken then, or what
-    comes makes no sense, `source` is closed. `interval` is how long (seconds) sender reports are waited for; with `ordered` the
-    transport keeps the order of packets and loses none. `origins` are the timestamps of RTP-Info by index; `raw` is a transport
-    stream without RTP.
+    `make_stream` gives the stream, when its first frame may be passed on unless `register` has asked for it before; `begun` is
+    told when it has its tracks. When there can be none (`CommandError`), what comes makes no sense, or the source says goodbye,
+    `give_up` is told why. `interval` is how long (seconds) sender reports are waited for; with `ordered` the transport keeps the
+    order of packets and loses none. `origins` are the timestamps of RTP-Info by index; `raw` is a transport stream without RTP.
     """
 
     def __init__(
         self,
-        server: "Server",
-        source: "Connection",
-        name: str,
         medias: Sequence[Media],
-        begun: Begun,
+        make_stream: Callable[[], InboundStream],
+        give_up: Callable[[str], None],
+        begun: Begun = lambda stream: None,
         *,
         interval: float,
         ordered: bool = False,
@@ -85,14 +80,14 @@ class Incoming:
         origins: Mapping[int, int] | None = None,
     ) -> None:
         self.stream: InboundStream | None = None
-        self._server = server
-        self._source = source
-        self._name = name
+        self._make_stream = make_stream
+        self._give_up = give_up
         self._begun = begun
         self._count = len(medias)
         self._ssrc = secrets.randbits(32)
         self._known: dict[int, Track] = {}
         self._first_arrival: int | None = None
+        self._held_back = 0
         self._over = False
         window = 0 if ordered else DEFAULT_WINDOW
         longest = int(interval * SECOND)
@@ -108,6 +103,12 @@ class Incoming:
         """Whether any packet has come."""
         return self._first_arrival is not None
 
+    def register(self) -> InboundStream:
+        """Have the stream from now on, be it still without media. Raises `CommandError` when there can be none."""
+        self.stream = self._make_stream()
+        self._held_back = self._reception.held_back
+        return self.stream
+
     def rtp(self, index: int, data: bytes) -> None:
         """A packet of a medium has come."""
         now = monotonic_ns()
@@ -118,7 +119,7 @@ class Incoming:
         try:
             frames = self._reception.rtp(index, data, now)
         except RemoteProtocolError as error:
-            self._source.close(str(error))
+            self._give_up(str(error))
             return
         if frames:
             self._push(frames)
@@ -134,15 +135,21 @@ class Incoming:
         if frames:
             self._push(frames)
         if self._reception.ended:
-            self._source.close("the source has said goodbye")
+            self._give_up("the source has said goodbye")
 
     def tick(self) -> None:
         """About once a second: let go of what waits for packets that do not come, and count what was lost."""
-        frames = self._reception.expire(monotonic_ns())
-        if frames and not self._over:
+        if self._over:
+            return
+        try:
+            frames = self._reception.expire(monotonic_ns())
+        except RemoteProtocolError as error:
+            self._give_up(str(error))
+            return
+        if frames:
             self._push(frames)
         if self.stream is not None:
-            count_losses(self.stream, self._reception)
+            self._tell(self.stream)
 
     def reports(self) -> list[bytes]:
         """A receiver report for each medium."""
@@ -157,7 +164,7 @@ class Incoming:
             stream.end(reason)
 
     def _push(self, frames: list[Frame]) -> None:
-        stream = self.stream or self._begin()
+        stream = self.stream if self._known else self._begin()
         if stream is None:
             return
         known = self._known
@@ -169,18 +176,26 @@ class Incoming:
 
     def _begin(self) -> InboundStream | None:
         try:
-            stream = self._server.streams.register(self._name, type_tag=TYPE_TAG, source=self._source)
+            stream = self.stream or self.register()
         except CommandError as error:
             self._over = True
-            self._source.close(str(error))
+            self._give_up(str(error))
             return None
-        self.stream = stream
         self._known = {track.id: track for track in self._reception.tracks}
         stream.set_tracks(self._tracks())
-        waited = (monotonic_ns() - (self._first_arrival or 0)) // MILLISECOND
-        stream.details = {**stream.details, "rtcpWait": str(waited), "synchronisation": self._reception.mode.value}
+        waited = (monotonic_ns() - (self._first_arrival or 0)) / SECOND
+        stream.details = {**stream.details, "rtcpWait": f"{waited:.1f}", "synchronisation": self._reception.mode.value}
         self._begun(stream)
         return stream
+
+    def _tell(self, stream: InboundStream) -> None:
+        """Write into the stream what has become of the media until now."""
+        reception = self._reception
+        stream.details = {**stream.details, "synchronisation": reception.mode.value}
+        count_losses(stream, reception)
+        # What is held back is a sign of life as well: the stream's time-out may be shorter than the wait for reports.
+        stream.frame_count += reception.held_back - self._held_back
+        self._held_back = reception.held_back
 
     def _announce(self, stream: InboundStream, track: Track) -> None:
         self._known[track.id] = track

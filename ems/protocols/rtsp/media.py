@@ -16,7 +16,7 @@ from ems.formats.rtp.packet import HEADER_SIZE
 from ems.formats.rtp.packetise import TS_PACKET, TS_PACKETS, make_packetiser, make_ts_packetiser
 from ems.formats.rtp.sync import ntp_timestamp
 from ems.media.frame import SECOND, Frame
-from ems.media.track import Kind, Track
+from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtsp.description import Medium
 
 CNAME = f"ems-{secrets.token_hex(8)}"
@@ -112,7 +112,10 @@ class TrackSender(Sender):
 
 
 class TsSender(Sender):
-    """Transport packets of all tracks that can be carried, in RTP (RFC 2250 §2), or with `raw` in datagrams of their own."""
+    """Transport packets of all tracks that can be carried, in RTP (RFC 2250 §2), or with `raw` in datagrams of their own.
+
+    Those of a transport stream that came in untouched are passed on as they are.
+    """
 
     TABLES_EVERY = SECOND // 2
     """Tables are repeated for who comes in between; each key frame has them in front anyway."""
@@ -149,18 +152,23 @@ class TsSender(Sender):
         self._tables_due = 0
 
     def packets(self, frame: Frame, *, join: bool) -> list[bytes]:
-        muxer = self._muxer
-        if muxer is None or frame.track.kind is Kind.DATA:
-            return []
-        try:
-            data = muxer.frame(frame)
-        except MalformedData:
-            return []
+        data = frame.data if frame.track.codec is Codec.TS else self._muxed(frame, join)
         if not data:
             return []
-        if join or frame.dts >= self._tables_due:
-            self._tables_due = frame.dts + self.TABLES_EVERY
-            data = muxer.psi() + data
         if self._raw:
             return [data[start : start + self._step] for start in range(0, len(data), self._step)]
         return self._packetiser.packets(data, self.timestamp(frame.dts))
+
+    def _muxed(self, frame: Frame, join: bool) -> bytes:
+        """The transport packets of a frame, with the tables when it is time for them."""
+        muxer = self._muxer
+        if muxer is None or frame.track.kind is Kind.DATA:
+            return b""
+        try:
+            data = muxer.frame(frame)
+        except MalformedData:
+            return b""
+        if data and (join or frame.dts >= self._tables_due):
+            self._tables_due = frame.dts + self.TABLES_EVERY
+            data = muxer.psi() + data
+        return data

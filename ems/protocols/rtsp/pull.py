@@ -20,7 +20,7 @@ from ems.net.udp import PortPairs
 from ems.protocols.rtsp.client import Refused, RtspClient, custom_headers
 from ems.protocols.rtsp.client_sockets import MediaSockets
 from ems.protocols.rtsp.client_url import base_url, control_url
-from ems.protocols.rtsp.incoming import Incoming, chosen_media, is_bare_transport_stream
+from ems.protocols.rtsp.incoming import TYPE_TAG, Incoming, chosen_media, is_bare_transport_stream
 from ems.protocols.rtsp.renewal import Renewal
 from ems.protocols.rtsp.transport import Pair, Transport
 from ems.protocols.rtsp.wire import Response
@@ -64,7 +64,7 @@ class PullClient(RtspClient):
     """Without a packet over UDP, after which media are asked for inside the connection: something on the way keeps UDP out."""
 
     FIRST_MEDIA_SECONDS = 20
-    """Without a packet, after which the source counts as dead."""
+    """Without a packet, after which the source counts as dead; packets that make no stream get as long as reports, too."""
 
     REPORT_SECONDS = 5
     """Between two receiver reports (RFC 3550 §6.2)."""
@@ -87,6 +87,11 @@ class PullClient(RtspClient):
     def streams(self) -> list[Any]:
         stream = self._incoming.stream if self._incoming is not None else None
         return [stream] if stream is not None else []
+
+    @property
+    def _report_seconds(self) -> float:
+        """How long sender reports are waited for."""
+        return float(self.settings.get("rtcpDetectionInterval", 10))
 
     async def converse(self) -> None:
         await self.ask_options()
@@ -122,8 +127,8 @@ class PullClient(RtspClient):
         incoming.tick()
         if self._playing % self.REPORT_SECONDS == 0:
             self._report(incoming)
-        if not incoming.heard and not self.closing:
-            self._silent()
+        if incoming.stream is None and not self.closing:
+            self._without_stream(incoming.heard)
 
     def scale(self, factor: float) -> "Deferred[None]":
         """Play at another speed (`IScaledSource`); fails with `CommandError` when the server refuses."""
@@ -160,7 +165,7 @@ class PullClient(RtspClient):
 
     def _sockets(self, index: int) -> MediaSockets:
         rtp, rtcp = self._takers(index)
-        return MediaSockets.unicast(self.server, PortPairs(), self.near[0], rtp, rtcp, self.settings)
+        return MediaSockets.unicast(self.server, PortPairs(), self.near[0], rtp, rtcp, self)
 
     def _takers(self, index: int) -> tuple[Callable[[bytes], None], Callable[[bytes], None]]:
         return partial(self._rtp, index), partial(self._rtcp, index)
@@ -192,7 +197,7 @@ class PullClient(RtspClient):
         if not _is_group(group) or ports is None or not all(ports):
             raise RemoteProtocolError("the server does not say to which group it sends")
         rtp, rtcp = self._takers(self._media.index(medium))
-        medium.sockets = MediaSockets.at(self.server, group, ports, rtp, rtcp, self.settings)
+        medium.sockets = MediaSockets.at(self.server, group, ports, rtp, rtcp, self)
 
     def _expect(self, sockets: MediaSockets, granted: Transport) -> None:
         """Packets of the server only, which may send from another address than it answers from, if it says so."""
@@ -216,9 +221,9 @@ class PullClient(RtspClient):
         settings = self.settings
         if settings.get("rangeTimeStart"):
             return {"Range": f"clock={settings['rangeTimeStart']}-{settings.get('rangeTimeEnd', '')}"}
-        start, length = int(settings.get("rangeStart", -2)), int(settings.get("rangeEnd", -1))
+        start, end = int(settings.get("rangeStart", -2)), int(settings.get("rangeEnd", -1))
         if start >= 0:
-            return {"Range": f"npt={start}-{start + length if length > 0 else ''}"}
+            return {"Range": f"npt={start}-{end if end > start else ''}"}
         if start == -1 or self.server.config.application.send_rtsp_range_headers:
             return {"Range": "npt=now-"}
         return {}
@@ -227,13 +232,13 @@ class PullClient(RtspClient):
         """PLAY is answered: what comes is media now."""
         settings = self.settings
         medias = [medium.media for medium in self._media]
+        name = str(settings["localStreamName"])
         self._incoming = Incoming(
-            self.server,
-            self,
-            str(settings["localStreamName"]),
             medias,
+            lambda: self.server.streams.register(name, type_tag=TYPE_TAG, source=self),
+            self.close,
             self._streaming,
-            interval=float(settings.get("rtcpDetectionInterval", 10)),
+            interval=self._report_seconds,
             ordered=self._interleaved,
             raw=self._media[0].raw and not self._interleaved,
             origins=rtp_info(answer.headers.get("RTP-Info"), [medium.url for medium in self._media]),
@@ -276,9 +281,13 @@ class PullClient(RtspClient):
                 medium.sockets.open_way()
                 medium.sockets.send_control(packet)
 
-    def _silent(self) -> None:
-        """Nothing has come yet: is it time to do something about it?"""
-        if not self._interleaved and self._playing >= self.FALL_BACK_SECONDS and not any(medium.raw for medium in self._media):
+    def _without_stream(self, heard: bool) -> None:
+        """Nothing has come yet, or nothing that makes a stream: is it time to do something about it?"""
+        if heard:
+            patience = self.FIRST_MEDIA_SECONDS + self._report_seconds
+            if self._playing >= patience:
+                self.close(f"nothing that can be played came for {patience:g} s")
+        elif not self._interleaved and self._playing >= self.FALL_BACK_SECONDS and not any(medium.raw for medium in self._media):
             self.attempt.fall_back()
             self.close(f"nothing came over UDP for {self.FALL_BACK_SECONDS} s")
         elif self._playing >= self.FIRST_MEDIA_SECONDS:

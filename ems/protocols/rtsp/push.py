@@ -68,6 +68,8 @@ class PushClient(RtspClient):
         for index, medium in enumerate(media):
             url = control_url(self.url, f"{CONTROL}{medium.number}")
             self._granted(index, *await self.set_up(url, self._wishes(index)))
+        if self._interleaved and len(self._channels) != len(media):
+            raise RemoteProtocolError("the server wants some media over UDP and some inside the connection")
         if self._interleaved:
             # From its making on every byte goes through it, and it begins with one: that is this request.
             self.outlet = Outlet(self, self.server.streams.fan_out)
@@ -108,7 +110,7 @@ class PushClient(RtspClient):
 
     def _wishes(self, index: int) -> Iterator[Transport]:
         if not self._interleaved:
-            sockets = MediaSockets.unicast(self.server, PortPairs(), self.near[0], _ignore, _ignore, self.settings)
+            sockets = MediaSockets.unicast(self.server, PortPairs(), self.near[0], _ignore, _ignore, self)
             self._sockets.append(sockets)
             yield Transport(client_port=sockets.ports, mode=RECORD)
             if index:

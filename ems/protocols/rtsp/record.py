@@ -1,23 +1,15 @@
 """A client that publishes: its packets become the frames of an inbound stream."""
 
-import secrets
-from time import monotonic_ns
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ems.errors import CommandError, MalformedData
+from ems.errors import CommandError
 from ems.formats.rtp.depacketise import make_depacketiser
-from ems.formats.rtp.reception import Reception
-from ems.formats.rtp.reorder import DEFAULT_WINDOW
-from ems.formats.rtp.sync import MAX_TCP_INTERVAL
-from ems.formats.sdp import SessionDescription, chosen_type
-from ems.media.frame import SECOND, Frame
-from ems.media.track import Track
-from ems.protocols.rtsp.losses import count_losses
-from ems.protocols.rtsp.media import CNAME
+from ems.formats.sdp import SessionDescription
+from ems.protocols.rtsp.incoming import TYPE_TAG, Incoming
 from ems.protocols.rtsp.reply import Refused
 from ems.protocols.rtsp.session import Session
 from ems.protocols.rtsp.transport import Transport
-from ems.protocols.rtsp.ts_reception import TsReception
 from ems.streams.inbound import InboundStream
 from ems.streams.ingest import publish
 
@@ -36,23 +28,25 @@ class RecordSession(Session):
         super().__init__(connection)
         self.url = url
         self.name = name
-        self.stream: InboundStream | None = None
         self._medias = description.medias
-        self._depacketisers = [make_depacketiser(media, index) for index, media in enumerate(self._medias)]
-        if not any(map(self._readable, range(len(self._medias)))):
+        self._readable = [media.is_transport_stream or make_depacketiser(media) is not None for media in self._medias]
+        if not any(self._readable):
             kinds = ", ".join(" ".join((media.kind, media.protocol, *media.formats)) for media in self._medias[:4])
             raise Refused(415, f"nothing that can be read: {kinds or 'no media'}")
-        self._reader: Reception | TsReception | None = None
+        self._incoming: Incoming | None = None
         self._indexes: dict[int, int] = {}
-        self._tracks: tuple[Track, ...] = ()
-        self._ssrc = secrets.randbits(32)
         self._report_in = REPORT_SECONDS
-        self._held_back = 0
+
+    @property
+    def stream(self) -> InboundStream | None:
+        """What is published; None before `record`."""
+        return self._incoming.stream if self._incoming is not None else None
 
     @property
     def streams(self) -> list[Any]:
         """What is published."""
-        return [self.stream] if self.stream is not None else []
+        stream = self.stream
+        return [stream] if stream is not None else []
 
     def set_up(self, url: str, offers: list[Transport]) -> Transport:
         """Carry the medium whose control address this is. Raises `Refused`."""
@@ -63,98 +57,60 @@ class RecordSession(Session):
 
     def record(self) -> None:
         """Media come from now on. Raises `Refused` when the name is taken or nothing readable was set up."""
-        connection = self.connection
         if self.stream is not None:
             return
-        readable = [key for key in self.setups if self._readable(key)]
+        readable = [key for key in self.setups if self._readable[key]]
         if not readable:
             raise Refused(455, "no medium that can be read was set up")
+        ts = next((key for key in readable if self._medias[key].is_transport_stream), None)
+        keys = readable if ts is None else [ts]
+        incoming = self._receive(keys)
         try:
-            self.stream = publish(connection.server, self.name, type_tag="INP", source=connection)
+            incoming.register()
         except CommandError as error:
             raise Refused(403, str(error)) from error
-        self._reader = self._make_reader(readable)
-        self._indexes = {key: index for index, key in enumerate(readable)}
+        self._incoming = incoming
+        self._indexes = {key: index for index, key in enumerate(keys)}
 
     def received(self, key: int, control: bool, data: bytes) -> None:
-        reader, index = self._reader, self._indexes.get(key)
-        if reader is None or index is None or self.stream is None:
+        incoming, index = self._incoming, self._indexes.get(key)
+        if incoming is None or index is None:
             return
-        now = monotonic_ns()
-        try:
-            frames = reader.rtcp(index, data, now) if control else reader.rtp(index, data, now)
-        except MalformedData:
-            return
-        if frames:
-            self._push(frames)
-        if control and reader.ended:
-            self.connection.stream_ended("the source has said goodbye")
+        if control:
+            incoming.rtcp(index, data)
+        else:
+            incoming.rtp(index, data)
 
     def tick(self) -> None:
         """A second has passed."""
-        reader = self._reader
-        if reader is None:
+        incoming = self._incoming
+        if incoming is None:
             return
-        now = monotonic_ns()
-        self._expire(reader, now)
-        if self.stream is not None:
-            self.stream.details = {**self.stream.details, "synchronisation": reader.mode.value}
-            count_losses(self.stream, reader)
-            self._count_held_back(self.stream, reader)
+        incoming.tick()
         self._report_in -= 1
         if self._report_in <= 0:
             self._report_in = REPORT_SECONDS
-            for key, index in self._indexes.items():
-                self._send_control(key, reader.receiver_report(index, self._ssrc, CNAME, now))
+            for key, packet in zip(self._indexes, incoming.reports(), strict=True):
+                # What nobody reads may end the session.
+                if key in self.setups:
+                    self._send_control(key, packet)
 
     def close(self, reason: str) -> None:
-        stream, self.stream = self.stream, None
-        self._reader = None
+        incoming, self._incoming = self._incoming, None
         super().close(reason)
-        if stream is not None:
-            stream.end(reason)
+        if incoming is not None:
+            incoming.end(reason)
 
-    def _expire(self, reader: Reception | TsReception, now: int) -> None:
-        """Let go of what waits for packets that do not come."""
-        try:
-            self._push(reader.expire(now))
-        except MalformedData:
-            # What is no transport stream brings no frames; if nothing else comes, the stream's time-out ends it.
-            return
-
-    def _count_held_back(self, stream: InboundStream, reader: Reception | TsReception) -> None:
-        """What comes while reports are waited for is a sign of life: the stream's time-out may be shorter than the wait."""
-        if isinstance(reader, Reception) and reader.held_back != self._held_back:
-            stream.frame_count += reader.held_back - self._held_back
-            self._held_back = reader.held_back
-
-    def _push(self, frames: list[Frame]) -> None:
-        stream, reader = self.stream, self._reader
-        if stream is None or reader is None:
-            return
-        for frame in frames:
-            if frame.track not in self._tracks:
-                self._tracks = reader.tracks
-                stream.set_tracks(self._tracks)
-            stream.push(frame)
-
-    def _make_reader(self, keys: list[int]) -> Reception | TsReception:
-        interleaved = self.interleaved
-        window = 0 if interleaved else DEFAULT_WINDOW
-        ts = next((key for key in keys if self._medias[key].is_transport_stream), None)
-        if ts is not None:
-            keys[:] = [ts]
-            return TsReception(raw=False, window=window)
-        interval = self.connection.server.config.application.rtcp_detection_interval * SECOND
-        medias = []
-        for key in keys:
-            depacketiser, chosen = self._depacketisers[key], chosen_type(self._medias[key])
-            assert depacketiser is not None
-            medias.append((depacketiser, chosen[0] if chosen is not None else None))
-        return Reception(medias, interval=min(interval, MAX_TCP_INTERVAL) if interleaved else interval, window=window)
-
-    def _readable(self, key: int) -> bool:
-        return self._medias[key].is_transport_stream or self._depacketisers[key] is not None
+    def _receive(self, keys: list[int]) -> Incoming:
+        connection = self.connection
+        server = connection.server
+        return Incoming(
+            [self._medias[key] for key in keys],
+            partial(publish, server, self.name, type_tag=TYPE_TAG, source=connection),
+            connection.stream_ended,
+            interval=server.config.application.rtcp_detection_interval,
+            ordered=self.interleaved,
+        )
 
     def _send_control(self, key: int, packet: bytes) -> None:
         setup = self.setups[key]
@@ -162,6 +118,7 @@ class RecordSession(Session):
             target = setup.pair.target(True)
             if target is not None:
                 setup.pair.sockets[1].send(packet, target)
+                self.connection.bytes_sent += len(packet)
         elif setup.transport.interleaved is not None:
             self.connection.send_frame(setup.transport.interleaved[1], packet)
 

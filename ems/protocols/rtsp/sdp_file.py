@@ -21,7 +21,7 @@ from ems.net.attempt import Attempt
 from ems.net.connection import Connection
 from ems.net.datagrams import DatagramTransport
 from ems.protocols.rtsp.client_sockets import MediaSockets
-from ems.protocols.rtsp.incoming import Incoming, chosen_media, is_bare_transport_stream
+from ems.protocols.rtsp.incoming import TYPE_TAG, Incoming, chosen_media, is_bare_transport_stream
 from ems.security.paths import require_inside
 from ems.streams.inbound import InboundStream
 from ems.uri import Uri
@@ -55,7 +55,14 @@ class SdpSource(Connection):
         self._sockets: list[MediaSockets] = []
         raw = is_bare_transport_stream(medias[0])
         name, interval = str(settings["localStreamName"]), float(settings.get("rtcpDetectionInterval", 10))
-        self._incoming = Incoming(server, self, name, medias, self._streaming, interval=interval, raw=raw)
+        self._incoming = Incoming(
+            medias,
+            lambda: server.streams.register(name, type_tag=TYPE_TAG, source=self),
+            self.close,
+            self._streaming,
+            interval=interval,
+            raw=raw,
+        )
         try:
             for index, media in enumerate(medias):
                 self._sockets.append(self._open(server, index, media, description))
@@ -78,7 +85,6 @@ class SdpSource(Connection):
         return self._attempt.settings
 
     def tick(self, now: float) -> None:
-        self.bytes_received = sum(socket.bytes_received for pair in self._sockets for socket in pair.both)
         self._incoming.tick()
 
     def close(self, reason: str) -> None:
@@ -96,7 +102,7 @@ class SdpSource(Connection):
         rtp, rtcp = partial(self._incoming.rtp, index), partial(self._incoming.rtcp, index)
         ports = media.port, min(media.port + 1, 65_535)
         host = _own_address(connection.address)
-        return MediaSockets.at(server, host, ports, rtp, rtcp, self._attempt.settings)
+        return MediaSockets.at(server, host, ports, rtp, rtcp, self)
 
     def _streaming(self, stream: InboundStream) -> None:
         self._attempt.observer.streaming(stream)

@@ -72,7 +72,6 @@ class RtspConnection(Connection):
         self._aliases: dict[str, str] = {}
         self._asked = self._closing = False
         self._silent = self._heard = 0
-        self._by_udp = 0
         self._far_leg: RtspConnection | None = None
         self._near_leg: RtspConnection | None = None
         self._base64: tunnel.Base64Reader | None = None
@@ -151,7 +150,7 @@ class RtspConnection(Connection):
 
     def heard_by_udp(self, size: int) -> None:
         """The client is alive: so many bytes of it have come by UDP."""
-        self._by_udp += size
+        self.bytes_received += size
 
     def stream_ended(self, reason: str) -> None:
         """There is nothing more to play or to record: the session is over, and the connection may go on."""
@@ -180,15 +179,12 @@ class RtspConnection(Connection):
         self._outlet = None
 
     def tick(self, now: float) -> None:
-        if self._closing:
-            self.linger()
-            return
         if isinstance(self.session, RecordSession):
             self.session.tick()
         elif self.session is not None and self.session.play is not None and not self.session.play.fits():
             self.session.play.say_goodbye()
             self.end_session("the stream has other tracks now")
-        heard = self.bytes_received + self._by_udp
+        heard = self.bytes_received
         if self._near_leg is not None:
             heard += self._near_leg.bytes_received
         self._silent = 0 if heard != self._heard else self._silent + 1
@@ -304,11 +300,13 @@ class RtspConnection(Connection):
 
     def _open_tunnel(self, request: Request) -> None:
         """The connection is one leg of a tunnel from now on."""
-        cookie = request.headers.get(tunnel.COOKIE)
-        if request.method == "GET" and self.factory.tunnels.open(cookie, self):
+        cookie, tunnels = request.headers.get(tunnel.COOKIE), self.factory.tunnels
+        # Time-outs are those of one leg each: who could be several, or its own other leg, would escape them.
+        fresh = self.session is None and not tunnels.has(self)
+        if fresh and request.method == "GET" and tunnels.open(cookie, self):
             self._write(tunnel.GET_ANSWER)
             return
-        far = self.factory.tunnels.find(cookie, self.far[0]) if request.method == "POST" else None
+        far = tunnels.find(cookie, self.far[0]) if fresh and request.method == "POST" else None
         if far is None:
             self._write(tunnel.refusal("405 Method Not Allowed" if request.method not in ("GET", "POST") else "400 Bad Request"))
             self.close(f"{request.method[:20]} opens no tunnel")

@@ -12,7 +12,7 @@ from ems.errors import CommandError
 from ems.protocols.rtsp.address import Address, Origin
 from ems.protocols.rtsp.carriers import LOWEST_CLIENT_PORT, DatagramOutlet, UdpPair
 from ems.protocols.rtsp.description import Medium
-from ems.protocols.rtsp.feed import MIN_PACKET, TCP_PACKET, UDP_PACKET, Form
+from ems.protocols.rtsp.feed import PACKET_SIZES, TCP_PACKET, UDP_PACKET, Form
 from ems.protocols.rtsp.media import ssrc_of
 from ems.protocols.rtsp.multicast import Broadcast
 from ems.protocols.rtsp.play import MulticastPlay, RtpInfo, RtspPlay
@@ -166,7 +166,7 @@ class PlaySession(Session):
             offers = [offer for offer in offers if offer.tcp]
         offers = [offer for offer in offers if offer.mode != "RECORD" and not (offer.raw and (medium.track or offer.tcp))]
         if block_size is not None:
-            self.packet_size = max(MIN_PACKET, block_size)
+            self.packet_size = max((size for size in PACKET_SIZES if size <= block_size), default=PACKET_SIZES[0])
         ssrc = ssrc_of(self._stream.id, medium)
         group = self.connection.factory.broadcasts.group
         if offers and offers[0].multicast and group is not None and not offers[0].raw:

@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from ems.interfaces import IFrameSink
 from ems.media.frame import SECOND, Frame
-from ems.media.track import Kind, Track
+from ems.media.track import Codec, Kind, Track
 from ems.streams.inbound import InboundStream
 
 MAX_LATENESS = SECOND
@@ -20,7 +20,9 @@ _PROMISES = {Kind.VIDEO: "videocodecid", Kind.AUDIO: "audiocodecid"}
 
 
 def tracks_known(stream: InboundStream) -> bool:
-    """Whether a stream has pictures or sound, and all of them that its metadata promises."""
+    """Whether a stream has pictures or sound, and all of them that its metadata promises, or is an untouched transport stream."""
+    if any(track.codec is Codec.TS for track in stream.tracks):
+        return True
     kinds = {track.kind for track in stream.tracks} & _PROMISES.keys()
     if not kinds:
         return False
@@ -39,7 +41,7 @@ class _Waiting:
     """A sink of the stream until the tracks are known; `done` fires once."""
 
     def __init__(self, stream: InboundStream, clock: IReactorTime, seconds: float) -> None:
-        self.done: Deferred[None] = Deferred(lambda _: self._finish())
+        self.done: Deferred[None] = Deferred(lambda _: self._detach())
         self._stream = stream
         self._late = clock.callLater(seconds, self._finish)
         stream.add_sink(self)
@@ -56,8 +58,11 @@ class _Waiting:
         self._finish()
 
     def _finish(self) -> None:
+        self._detach()
+        if not self.done.called:
+            self.done.callback(None)
+
+    def _detach(self) -> None:
         self._stream.remove_sink(self)
         if self._late.active():
             self._late.cancel()
-        if not self.done.called:
-            self.done.callback(None)

@@ -24,6 +24,7 @@ class TsReception:
     """One transport stream. `raw` is without RTP; `window` (ns) is how long packets wait for missing ones, 0 for not at all."""
 
     mode = SyncMode.SINGLE
+    held_back = 0
 
     def __init__(self, *, raw: bool, window: int) -> None:
         self.tracks: tuple[Track, ...] = ()

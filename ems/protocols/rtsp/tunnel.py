@@ -88,6 +88,10 @@ class Tunnels:
         found = self._by_cookie.get(cookie)
         return found if found is not None and found.far[0] == host else None
 
+    def has(self, connection: "RtspConnection") -> bool:
+        """Whether it is the GET leg of a tunnel already."""
+        return connection in self._by_cookie.values()
+
     def close(self, connection: "RtspConnection") -> None:
         """The connection is gone."""
         self._by_cookie = {cookie: other for cookie, other in self._by_cookie.items() if other is not connection}

@@ -9,11 +9,10 @@ or to a proxy, with the whole address.
 import re
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -21,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ems.errors import RemoteProtocolError
+from ems.net.dialing import connect
 from ems.protocols.rtsp.client_login import Login
 
 ANSWER_SECONDS = 10
@@ -41,13 +41,15 @@ _STATUS = re.compile(r"HTTP/1\.[01] +([0-9]{3})(?: +(.*))?")
 class Gate(NamedTuple):
     """Where the two requests go: the endpoint, their target, and the value of Host.
 
-    `check` raises for an address that we must not talk to; it is called when connected, before anything is sent.
+    `check` raises for an address that we must not talk to; it is called when connected, before anything is sent. `settings` are
+    those of `ems.net.dialing.connect`.
     """
 
     endpoint: IStreamClientEndpoint
     target: str
     host: str
     check: Callable[[str], None]
+    settings: Mapping[str, Any]
 
 
 class HttpAnswer(NamedTuple):
@@ -103,7 +105,7 @@ async def _open_get(reactor: Any, gate: Gate, cookie: str, login: Login, user_ag
 
 
 async def _leg(gate: Gate) -> "HttpLeg":
-    leg: HttpLeg = await connectProtocol(gate.endpoint, HttpLeg())
+    leg: HttpLeg = await connect(gate.endpoint, HttpLeg(), gate.settings)
     try:
         gate.check(leg.peer.host)  # type: ignore[attr-defined]
     except BaseException:
@@ -130,9 +132,12 @@ def _head(method: str, gate: Gate, cookie: str, login: Login, user_agent: str, *
 
 
 class HttpLeg(Protocol):
-    """One of the two connections. `answer` fires with what the server answers; `body` is then given what follows."""
+    """One of the two connections. `answer` fires with what the server answers; `body` is then given what follows.
 
-    transport: Any  # a transport with abortConnection, which is more than Twisted's type says
+    Nothing is read between the answer and `attach`: a server could send without end meanwhile.
+    """
+
+    transport: Any  # a transport with abortConnection and pauseProducing, which is more than Twisted's type says
 
     def __init__(self) -> None:
         self.answer: Deferred[HttpAnswer] = Deferred()
@@ -159,9 +164,12 @@ class HttpLeg(Protocol):
     def attach(self, body: Callable[[bytes], None], lost: Callable[[Failure], None]) -> None:
         """From now on hand on what comes, beginning with what has come already."""
         self.body, self.lost = body, lost
+        if not self._answered:
+            return
         waiting, self._waiting = bytes(self._waiting), bytearray()
-        if waiting and self._answered:
+        if waiting:
             body(waiting)
+        self.transport.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:
         if self._answered and self.body is not None:
@@ -190,6 +198,8 @@ class HttpLeg(Protocol):
             self.transport.abortConnection()
             return
         headers = tuple((name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:]))
+        if self.body is None:
+            self.transport.pauseProducing()
         rest, self._waiting = bytes(self._waiting[end + 4 :]), bytearray()
         self.answer.callback(HttpAnswer(int(status[1]), status[2] or "", headers))
         if rest:

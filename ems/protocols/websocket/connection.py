@@ -181,13 +181,10 @@ class WebSocketConnection(Connection):
         self._seconds += 1
         self._frames = 0
         framing = self._framing
-        if self._closing:
-            self.linger()
-        elif framing is not None and framing.opening:
-            if self._seconds >= self.HANDSHAKE_SECONDS:
-                self.close("no handshake")
-        elif framing is not None:
+        if framing is not None and not framing.opening:
             self._listen(framing)
+        elif self._seconds >= self.HANDSHAKE_SECONDS:
+            self.close("no handshake")
 
     def write(self, data: bytes) -> None:
         """Send the bytes of a frame, or of the answer to the handshake."""
@@ -205,12 +202,10 @@ class WebSocketConnection(Connection):
             return
         self._closing = True
         self.end_streams(reason)
-        shown = "".join(character if character.isprintable() else "?" for character in reason[:MAX_SHOWN])
-        text = "{peer} {tag} closed: {reason}"
-        self.log.emit(self.close_level, text, peer=self.peer_name, tag=self.tags[-1], reason=shown)
+        self.end_begins("".join(character if character.isprintable() else "?" for character in reason[:MAX_SHOWN]))
 
     def finish(self) -> None:
-        """Close the transport when what is left has been sent; `tick` cuts it off when that takes too long."""
+        """Close the transport when what is left has been sent; a peer that takes too long is cut off."""
         self.ending("the connection is done")
         self._finished = True
         outlet, self._outlet = self._outlet, None

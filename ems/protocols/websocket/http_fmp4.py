@@ -115,9 +115,7 @@ class HttpFmp4Connection(Connection):
 
     def tick(self, now: float) -> None:
         self._seconds += 1
-        if self._closing:
-            self.linger()
-        elif self.viewer is not None:
+        if self.viewer is not None:
             self.viewer.tick()
             self._stuck = 0 if self.outlet().open else self._stuck + 1
             if self._stuck >= self.STUCK_SECONDS:

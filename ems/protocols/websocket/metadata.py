@@ -3,6 +3,7 @@
 The address names the stream: ``ws://host:8210/lobby``. Without a name it is the acceptor's ``streamname``, and without that one
 it is every stream. A text message from the client is JSON, and new metadata of that stream; each new metadata of the stream,
 the client's own included, comes back in its envelope as a text message. What was there before the client came is not repeated.
+A client that sends more than `MetadataConnection.MAX_BYTES` a second is closed (1008).
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from ems.errors import CommandError
 from ems.interfaces import IAcceptorProtocol
 from ems.net.tls import CertificateError
 from ems.protocols.websocket.connection import Refused, WebSocketConnection, WebSocketFactory
-from ems.protocols.websocket.wire import text_frame
+from ems.protocols.websocket.wire import CloseCode, text_frame
 
 if TYPE_CHECKING:
     from ems.config import AcceptorConfig
@@ -30,14 +31,18 @@ shared_frame = lru_cache(maxsize=16)(text_frame)
 class MetadataConnection(WebSocketConnection):
     """One client, and the stream whose metadata it sends and gets."""
 
+    MAX_BYTES = 128 << 10
+    """Bytes of metadata a second: two of the largest texts. A KiB of small values costs up to a millisecond; others wait."""
+
     tags: tuple[str, ...] = ("TCP", "IWS", "WSMETA")
 
-    __slots__ = ("_acceptors_name", "_name")
+    __slots__ = ("_acceptors_name", "_name", "_sent")
 
     def __init__(self, server: "Server", acceptors_name: str, *, tls: bool) -> None:
         super().__init__(server)
         self._acceptors_name = acceptors_name
         self._name: str | None = None
+        self._sent = 0
         if tls:
             self.tags = WssJsonMeta.tags
 
@@ -54,7 +59,15 @@ class MetadataConnection(WebSocketConnection):
 
     def text(self, text: str) -> None:
         assert self._name is not None
-        self.server.metadata.publish(self._name, text)
+        self._sent += len(text.encode())
+        if self._sent > self.MAX_BYTES:
+            self.close_websocket(CloseCode.POLICY_VIOLATION, f"more than {self.MAX_BYTES >> 10} KiB of metadata a second")
+        else:
+            self.server.metadata.publish(self._name, text)
+
+    def tick(self, now: float) -> None:
+        self._sent = 0
+        super().tick(now)
 
     def end_streams(self, reason: str) -> None:
         if self._name is not None:

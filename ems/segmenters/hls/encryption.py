@@ -12,7 +12,7 @@ file. A file goes with the last segment that needs it.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -150,6 +150,9 @@ class WholeSegments:
 
     def __init__(self, schedule: KeySchedule) -> None:
         self._schedule = schedule
+
+    def able(self, tracks: Sequence[Track]) -> Sequence[Track]:
+        return tracks
 
     def container(self, tracks: tuple[Track, ...]) -> Container | None:
         return None

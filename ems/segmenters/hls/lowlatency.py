@@ -17,11 +17,11 @@ for it in advance never asks for something that does not come.
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ems.errors import CommandError
 from ems.formats import m3u8
@@ -61,7 +61,7 @@ class _Making:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A segment whose parts can be fetched. `duration` is in milliseconds."""
+    """A segment whose parts can be fetched. `uri` is empty when the playlist does not list it; `duration` is in milliseconds."""
 
     uri: str
     duration: int
@@ -79,6 +79,7 @@ class LowLatency:
         self._server = server
         self._settings = settings
         self._path = settings.folder / settings.playlist_name
+        self._group = str(settings.group_folder)
         self._patience = MAX_WAIT * settings.chunk_length
         self._playlist = BlockingPlaylist(server.clock, self._patience)
         self._making: deque[_Making] = deque()
@@ -112,6 +113,11 @@ class LowLatency:
         for part in making.cutter.end(segment.end):
             self._take(making, part)
         making.complete = True
+
+    def left_out(self, segment: Segment) -> None:
+        making = self._making[-1]
+        self._remove(making.parts)
+        making.parts.clear()
 
     def playlist(self, playlist: MediaPlaylist) -> MediaPlaylist:
         """Show the new list to players; the one on the disk stays as it is."""
@@ -164,7 +170,7 @@ class LowLatency:
     def _publish(self, data: bytes) -> None:
         path, coming = self._settings.folder / self._coming_name, self._coming
         self._server.published.remove(path)
-        self._server.published.put(path, data)
+        self._server.published.keep(path, data)
         self._coming = self._expect()
         if coming is not None:
             coming.here(data)
@@ -173,10 +179,8 @@ class LowLatency:
         """The playlist lists this segment: its parts belong to that entry."""
         index = making.number - playlist.media_sequence
         entry = playlist.segments[index] if index >= 0 else None
-        if entry is None or entry.gap:
-            self._kept.append(_Kept("", 0, tuple(making.parts)))
-            return
-        self._kept.append(_Kept(entry.uri, entry.duration, tuple(making.parts)))
+        uri = entry.uri if entry is not None and not entry.gap else ""
+        self._kept.append(_Kept(uri, making.segment.duration // MILLISECOND, tuple(making.parts)))
 
     def _forget(self, limit: int) -> None:
         """Remove the parts of segments that are further from the end than `limit`, in milliseconds."""
@@ -184,8 +188,12 @@ class LowLatency:
         while self._kept and behind - self._kept[0].duration > limit:
             oldest = self._kept.popleft()
             behind -= oldest.duration
-            for part in oldest.parts:
-                self._server.published.remove(self._settings.folder / part.uri)
+            self._remove(oldest.parts)
+
+    def _remove(self, parts: Iterable[m3u8.Part]) -> None:
+        """Nobody can fetch these parts any more."""
+        for part in parts:
+            self._server.published.remove(self._settings.folder / unquote(part.uri))
 
     def _show(self) -> None:
         """Let players see what there is now: of a new output, as soon as there is a part."""
@@ -195,18 +203,29 @@ class LowLatency:
         unfinished = _entry(self._making[0]) if self._making else None
         if not playlist.segments:
             if unfinished is None or not unfinished.parts:
+                # A new list: what the old one says is over.
+                self._playlist.forget()
                 return
             if playlist.media_sequence == 1:
                 # Nothing comes before it that it could fail to continue.
                 unfinished = replace(unfinished, discontinuity=False)
-        hint, reports = quote(self._coming_name), tuple(self._reports())
-        self._playlist.show(LowLatencyPlaylist(self._listed, self._settings.part_length, unfinished, hint, reports))
+        reports = tuple(self._reports())
+        self._playlist.show(LowLatencyPlaylist(self._listed, self._settings.part_length, unfinished, self._hint, reports))
+
+    @property
+    def _hint(self) -> str:
+        """The part behind the last one that is listed: it is there already when the segment waits for the disk."""
+        following = self._making[1].parts[:1] if len(self._making) > 1 else []
+        if not following:
+            return quote(self._coming_name)
+        return "" if following[0].gap else following[0].uri
 
     def _find_siblings(self) -> list[tuple[str, Path]]:
         """The playlists of the other streams of the group: their addresses as seen from this one, and where they are."""
         settings, found = self._settings, []
         for job in self._server.jobs:
-            if job.kind == "hls" and Path(str(job.settings.get("groupTargetFolder"))) == settings.group_folder:
+            # Texts, as making a path of each of a thousand jobs for every segment would cost more than the segment.
+            if job.kind == "hls" and str(job.settings.get("groupTargetFolder")).rstrip("/") == self._group:
                 path = Path(str(job.settings.get("targetFolder"))) / str(job.settings.get("playlistName"))
                 if path != self._path:
                     found.append((quote(os.path.relpath(path, settings.folder)), path))

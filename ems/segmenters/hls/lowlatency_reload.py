@@ -85,6 +85,11 @@ class BlockingPlaylist:
         self._made = {}
         self._waiting.check()
 
+    def forget(self) -> None:
+        """A new playlist begins, of which there is nothing yet: players wait."""
+        self._newest = None
+        self._made = {}
+
     async def answer(self, query: Mapping[str, str]) -> PublishedFile:
         """The playlist that was asked for, perhaps later. Raises `Unavailable`: 400 for nonsense, 503 when it does not come."""
         wanted = Directives.parse(query)

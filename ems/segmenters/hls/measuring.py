@@ -8,29 +8,40 @@ from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind, Track
 
 WINDOW = 20
-"""Segments over which rates are measured."""
+"""Segments over which the average is measured, and after which it is told anew."""
 
 MARGIN = Fraction(11, 10)
 """BANDWIDTH has to be an upper bound (RFC 8216 §4.3.4.2) of segments to come as well."""
 
 
 class Measure:
-    """The rates of one stream. `declared` is the BANDWIDTH that the user has given, 0 for none."""
+    """The rates of one stream. `declared` is the BANDWIDTH that the user has given, 0 for none; `length` is how many nanoseconds
+    its segments are to last.
 
-    def __init__(self, declared: int) -> None:
+    The peak is that of segments of at least half this length (RFC 8216 §4.1): a shorter one, of a key frame and little
+    else, tells nothing of what players need. While there are only such, the average stands for it.
+    """
+
+    def __init__(self, declared: int, length: int) -> None:
         self._declared = declared
+        self._shortest = length // 2
         self._segments: deque[tuple[int, int]] = deque(maxlen=WINDOW)
+        self._added = 0
         self._bound = 0
         self._average = 0
         self._frame_rate: Fraction | None = None
 
     def add(self, size: int, duration: int, frames: list[Frame]) -> None:
         """One more segment: its bytes and its nanoseconds."""
-        self._segments.append((size, max(duration, 1)))
-        peak = max(size * 8 * SECOND // duration for size, duration in self._segments)
-        if peak > self._bound:
-            # The list is not rewritten for every breath of the encoder.
-            self._bound = int(peak * MARGIN)
+        duration = max(duration, 1)
+        self._segments.append((size, duration))
+        self._added += 1
+        rate = size * 8 * SECOND // duration
+        is_peak = duration >= self._shortest and rate > self._bound
+        if is_peak:
+            self._bound = int(rate * MARGIN)
+        # The list is not rewritten for every breath of the encoder.
+        if is_peak or not self._bound or self._added % WINDOW == 0:
             total, time = (sum(column) for column in zip(*self._segments, strict=True))
             self._average = total * 8 * SECOND // time
         if self._frame_rate is None:
@@ -40,10 +51,11 @@ class Measure:
         """The entry of a stream with these tracks."""
         video = next((track for track in tracks if track.kind is Kind.VIDEO), None)
         codecs = [track.codec_string for track in tracks]
+        bandwidth = self._declared or self._bound or int(self._average * MARGIN)
         return Variant(
             uri=uri,
-            bandwidth=self._declared or self._bound,
-            average_bandwidth=min(self._average, self._declared or self._average),
+            bandwidth=bandwidth,
+            average_bandwidth=min(self._average, bandwidth),
             # A list that leaves out a codec would be taken for the whole truth.
             codecs=",".join(dict.fromkeys(codecs)) if all(codecs) else "",
             resolution=(video.width, video.height) if video else (0, 0),

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred
 
 from ems.errors import CommandError
+from ems.media.frame import SECOND
 from ems.segmenters.cutting import Segment
-from ems.segmenters.hls.containers import carried
 from ems.segmenters.hls.extensions import make_part_listener, make_protection
 from ems.segmenters.hls.master import Group
 from ems.segmenters.hls.measuring import Measure
@@ -68,7 +68,7 @@ class HlsOutput(OutboundStream):
         self._group = group
         self._observer = observer
         self._in_thread = in_thread
-        self._measure = Measure(settings.bandwidth)
+        self._measure = Measure(settings.bandwidth, settings.chunk_length * SECOND)
         self._writer: HlsWriter | None = None
         self._ended = False
         listener = make_part_listener(server, settings)
@@ -92,8 +92,8 @@ class HlsOutput(OutboundStream):
         """``leftOut``: the tracks that segments of this type cannot carry."""
         if self.inbound is None:
             return {}
-        settings, tracks = self._settings, self.inbound.tracks
-        fit = carried(tracks, segment_type=settings.segment_type, audio_only=settings.audio_only)
+        tracks = self.inbound.tracks
+        fit = self._parts.chosen(tracks)
         left_out = [f"{track.kind.value} ({track.codec.value})" for track in tracks if track not in fit]
         return {"leftOut": ", ".join(left_out) + ": not in these segments"} if left_out else {}
 
@@ -126,8 +126,11 @@ class HlsOutput(OutboundStream):
         if inbound is not None and writer is not None:
             inbound.remove_sink(writer)
             writer.finish(complete)
-        else:
-            self._parts.order.put(lambda: self._parts.store.close(ended=complete))
+        if self._parts.protection is not None:
+            # Segments that wait for a key would keep all the rest waiting.
+            self._parts.protection.close()
+        # Again, perhaps: a writer that has never begun closes nothing.
+        self._parts.order.put(lambda: self._parts.store.close(ended=complete))
         self._parts.order.put(self._release)
         self.unsubscribe()
 
@@ -169,14 +172,14 @@ class HlsOutput(OutboundStream):
         try:
             await self._parts.store.open()
         except CommandError as error:
-            if self.inbound is not None:
+            if self.inbound is not None and writer is self._writer:
                 self.inbound.remove_sink(writer)
-            self._observer.failed(str(error))
-            self._parts.server.clock.callLater(OPEN_AGAIN, self._begin_again, writer)
+                self._observer.failed(str(error))
+                self._parts.server.clock.callLater(OPEN_AGAIN, self._begin_again, writer)
             return
         if writer is self._writer:
             self._observer.streaming()
-        writer.begin()
+        await writer.begin()
 
     def _begin_again(self, writer: HlsWriter) -> None:
         """Perhaps the folder can be used now, if that source is still there."""
@@ -189,8 +192,6 @@ class HlsOutput(OutboundStream):
             self._group.put(self._measure.variant(self._uri, container.tracks), self._settings.version)
 
     async def _release(self) -> None:
-        if self._parts.protection is not None:
-            self._parts.protection.close()
         if self._parts.listener is not None:
             self._parts.listener.close()
 

@@ -56,16 +56,23 @@ def settings_of(server: "Server", values: Mapping[str, Any]) -> list[dict[str, A
         "masterPlaylistPath": str(group / MASTER_NAME),
         "timestamp": round(server.clock.seconds() * 1000, 3),
     }
-    taken = {job.settings.get("targetFolder") for job in server.jobs}
     jobs = []
     for name, bandwidth in zip(values["localStreamNames"], values["bandwidths"], strict=True):
         folder = str(file_path(group, stream_folder_name(name)))
-        if folder in taken:
-            raise CommandError(f"Stream {name} is already written to {folder}")
-        taken.add(folder)
         jobs.append({**common, "localStreamName": name, "bandwidth": bandwidth, "targetFolder": folder})
+    check_free(server, jobs)
     _try_extensions(server, jobs[0])
     return jobs
+
+
+def check_free(server: "Server", jobs: Iterable[Mapping[str, Any]]) -> None:
+    """Raise `CommandError` when one of these jobs would write to the folder of another one, or of a job that there is."""
+    taken = {job.settings.get("targetFolder") for job in server.jobs}
+    for job in jobs:
+        folder = job["targetFolder"]
+        if folder in taken:
+            raise CommandError(f"Stream {job['localStreamName']} is already written to {folder}")
+        taken.add(folder)
 
 
 def prepare_folders(jobs: Iterable[Mapping[str, Any]]) -> None:

@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CBC
-from twisted.logger import Logger
 
 from ems.formats.m3u8 import Key
 from ems.formats.mpegts import mux
 from ems.formats.mpegts.sample_aes import encryption_of
 from ems.media.nal import START_CODE, split_annexb
 from ems.media.track import Codec, Track
-from ems.segmenters.hls.containers import AUDIO_FRAMES_TOGETHER, TransportStream, carried
+from ems.segmenters.hls.containers import AUDIO_FRAMES_TOGETHER, TransportStream
 from ems.segmenters.hls.encryption import BLOCK, KeySchedule, MediaKey, own_schedule
 from ems.segmenters.hls.seams import Container
 from ems.segmenters.hls.settings import HlsSettings
@@ -110,20 +109,15 @@ class EncryptingMuxer(mux.TsMuxer):
 class Samples:
     """SAMPLE-AES (a `Protection` of the seams). Its container encrypts with the key of the segment that was asked for last."""
 
-    log = Logger(namespace="hls")
-
-    def __init__(self, schedule: KeySchedule, *, audio_only: bool = False) -> None:
+    def __init__(self, schedule: KeySchedule) -> None:
         self._schedule = schedule
-        self._audio_only = audio_only
         self._cipher: Cipher[CBC] | None = None
 
+    def able(self, tracks: Sequence[Track]) -> Sequence[Track]:
+        return [track for track in tracks if track.codec in CODECS]
+
     def container(self, tracks: tuple[Track, ...]) -> Container | None:
-        able = [track for track in tracks if track.codec in CODECS]
-        if len(able) < len(tracks):
-            names = ", ".join(track.codec.value for track in tracks if track not in able)
-            self.log.warn("SAMPLE-AES leaves out {names}: only H.264 and AAC can be encrypted so", names=names)
-        chosen = carried(able, segment_type="ts", audio_only=self._audio_only)
-        return TransportStream(chosen, EncryptingMuxer(chosen, self._transform))
+        return TransportStream(tracks, EncryptingMuxer(tracks, self._transform))
 
     async def segment(self, number: int) -> SampleSegment:
         key = self._schedule.next_segment()
@@ -147,4 +141,4 @@ class SampleAesProtection(Samples):
     """``drmType=SAMPLE-AES`` with keys of our own. Raises `CommandError` for settings that do not go with it."""
 
     def __init__(self, server: "Server", settings: HlsSettings) -> None:
-        super().__init__(own_schedule(server, settings), audio_only=settings.audio_only)
+        super().__init__(own_schedule(server, settings))

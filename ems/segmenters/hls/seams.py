@@ -67,8 +67,12 @@ class SegmentKey(Protocol):
 class Protection(Protocol):
     """The encryption of one output, for as long as it lives: made by the factory of its ``drmType``."""
 
+    def able(self, tracks: Sequence[Track]) -> Sequence[Track]:
+        """Those of the tracks that it can protect: the others are left out."""
+
     def container(self, tracks: tuple[Track, ...]) -> Container | None:
-        """A container that protects access units of these tracks from inside; None where the ordinary one will do."""
+        """A container that protects access units of these tracks, which it is `able` to, from inside; None where the ordinary one
+        will do."""
 
     async def segment(self, number: int) -> SegmentKey:
         """The protection of segment `number` (they count from 1). Raises `ProtectionError` when there is no key.
@@ -77,7 +81,7 @@ class Protection(Protocol):
         """
 
     def close(self) -> None:
-        """The output is over."""
+        """The output is over, but for segments that are being written: for them no key is waited for any more."""
 
 
 class ProtectionError(Exception):
@@ -101,6 +105,9 @@ class PartListener(Protocol):
 
     def ended(self, segment: Segment) -> None:
         """The segment is complete and has its `duration`; it is written next."""
+
+    def left_out(self, segment: Segment) -> None:
+        """The segment that has just ended is not written, as the disk is too slow: its parts must not fill the memory."""
 
     def playlist(self, playlist: MediaPlaylist) -> MediaPlaylist:
         """The playlist as it is to be written: here tags of low latency are added.

@@ -129,7 +129,8 @@ class Store:
             raise CommandError(f"{settings.folder}: {error.strerror or error}") from None
         # Later than the one before even when the clock has been set back: a name is never used twice.
         self._stamp = max(int(self._server.clock.seconds() * 1000), self._stamp + 1)
-        self._file, self._has_list = None, False
+        self._end_file()
+        self._has_list = False
         self._open, self._ended = True, False
         if found is not None:
             self._window.resume(found)
@@ -181,7 +182,7 @@ class Store:
         last = self._window.listed[-1:]
         # A gap needs no key and no map of its own; those of its neighbours stay in force.
         self._gone += self._window.add(replace(entry, key=last[0].key, map_uri=last[0].map_uri) if last else entry)
-        self._file = None
+        self._end_file()
         self._report(f"a segment is lost: {reason}")
         await self.write_playlist()
 
@@ -210,17 +211,24 @@ class Store:
         elif ended and not self._ended and self._window.listed:
             self._ended = True
             await self.write_playlist(ended=True)
+            # From here on it is the disk that counts: somebody else may remove or replace what is there.
+            self._unpublish()
+        self._end_file()
         self._open = False
 
     async def remove_all(self) -> None:
         """Delete all files of the stream, and its folder when nothing else is in it."""
-        folder = self.settings.folder
-        for uri in self._window.files:
-            self._server.published.remove(folder / unquote(uri))
-        self._server.published.remove(self.playlist_path)
+        self._unpublish()
+        self._end_file()
         self._window = self._new_window()
         self._written.clear()
-        await self._in_thread(_remove_folder, folder)
+        await self._in_thread(_remove_folder, self.settings.folder)
+
+    def _unpublish(self) -> None:
+        """Have nothing of the list in memory any more."""
+        for uri in self._window.files:
+            self._server.published.remove(self.settings.folder / unquote(uri))
+        self._server.published.remove(self.playlist_path)
 
     def _report(self, problem: str) -> None:
         """Tell everybody of a problem; the log is told once, until it is over."""
@@ -237,7 +245,8 @@ class Store:
         for uri in lost:
             self._server.published.remove(folder / unquote(uri))
         self._written.intersection_update(there)
-        self._has_list, self._file = False, None
+        self._has_list = False
+        self._end_file()
         self._report(f"{folder}: somebody has removed files; {len(lost)} of the playlist are lost")
         self._files_lost()
 
@@ -286,13 +295,21 @@ class Store:
         """Put a segment behind those that are in the file already, or into a new file when that is long enough."""
         file = self._file
         if file is None or media.discontinuity or file.duration >= self.settings.file_length * 1000:
+            self._end_file()
             file = self._file = _OpenFile(self.name(number, media.extension))
+            self._server.published.grows(self.settings.folder / file.name)
             self.announce(number, media.extension, media.start)
         await self._in_thread(extend_file, self.settings.folder / file.name, file.size, *media.pieces)
         byte_range = ByteRange(sum(map(len, media.pieces)), file.size)
         file.size += byte_range.length
         file.duration += media.duration
         return file.name, byte_range
+
+    def _end_file(self) -> None:
+        """The next segment begins a new file: the one that grew by byte ranges is complete."""
+        if self._file is not None:
+            self._server.published.complete(self.settings.folder / self._file.name)
+            self._file = None
 
     def _new_window(self) -> Window:
         settings = self.settings

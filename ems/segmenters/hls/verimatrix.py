@@ -80,12 +80,13 @@ class VcasKeys:
         self._asking = False
         self._failing = False
         self._awaited: Deferred[None] | None = None
+        self._closed = False
         self._timer = LoopingCall(self._tick)
         self._timer.clock = clock
 
     def start(self) -> None:
         """Begin to fetch, if that has not begun."""
-        if not self._timer.running:
+        if not self._timer.running and not self._closed:
             self._timer.start(self._drm.request_timer)
 
     def next_key(self) -> MediaKey:
@@ -96,7 +97,7 @@ class VcasKeys:
 
     async def first(self) -> None:
         """Return when there is a key, or when it is no use waiting any longer."""
-        if self._keys:
+        if self._keys or self._closed:
             return
         self._awaited = Deferred()
         self._awaited.addTimeout(FIRST_KEY_TIMEOUT, self._clock)
@@ -108,7 +109,8 @@ class VcasKeys:
             self._awaited = None
 
     def close(self) -> None:
-        """No key is wanted any more."""
+        """No key is wanted any more, and none is waited for."""
+        self._closed = True
         if self._timer.running:
             self._timer.stop()
         self._wake()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ems.server import Server
 
 MAX_BACKLOG = 256 << 20
-"""Bytes of segments that wait for the disk. Beyond that the disk is too slow for the stream, and segments are left out."""
+"""Bytes of segments that wait for the disk. With more of them the disk is too slow for the stream, and segments are left out."""
 
 MAX_HELD = 10_000
 """Frames that wait for the folder to be ready, over a minute of them; then the output begins with what comes later."""
@@ -61,6 +61,12 @@ class WriterParts:
         self.order = InOrder()
         self.statistics = StreamStatistics()
 
+    def chosen(self, tracks: Sequence[Track]) -> tuple[Track, ...]:
+        """Those of a source's tracks that its segments carry."""
+        settings = self.store.settings
+        able = self.protection.able(tracks) if self.protection is not None else tracks
+        return carried(able, segment_type=settings.segment_type, audio_only=settings.audio_only)
+
 
 @implementer(IFrameSink)
 class HlsWriter:
@@ -80,6 +86,8 @@ class HlsWriter:
         self._map_name = ""
         self._clocks = SampleClocks()
         self._held: list[tuple[str, Any]] | None = []
+        # Until `begin` is through, which is a step of the common order itself.
+        self._order = InOrder()
         self._over = False
         self._number = 0
         self._first = True
@@ -95,8 +103,7 @@ class HlsWriter:
         if self._holds("tracks_changed", tracks):
             return
         self._drain()
-        settings = self._settings
-        chosen = carried(tracks, segment_type=settings.segment_type, audio_only=settings.audio_only)
+        chosen = self._parts.chosen(tracks)
         self._interleaver.tracks_changed(chosen)
         self._cutter.tracks_changed(chosen)
 
@@ -121,15 +128,18 @@ class HlsWriter:
         self._primed = True
         if self._held is None:
             self._take_batch()
-        elif self._held:
+        elif any(told == "frame" for told, _ in self._held):
             self._date()
 
-    def begin(self) -> None:
-        """The store is open: go on with what has come meanwhile."""
+    async def begin(self) -> None:
+        """The store is open: go on with what has come meanwhile. Returns when that is written: a source that comes next, or the
+        removal of all files, finds it done."""
         self._number = self._parts.store.next_number
         held, self._held = self._held or [], None
         for told, argument in held:
             getattr(self, told)(argument)
+        order, self._order = self._order, self._parts.order
+        await order.done()
 
     def finish(self, complete: bool) -> None:
         """Write what there is; with `complete` nothing will follow in this playlist."""
@@ -138,10 +148,13 @@ class HlsWriter:
         self._over = True
         self._drain()
         self._cutter.finish()
-        self._parts.order.put(lambda: self._close(complete))
+        self._order.put(lambda: self._close(complete))
 
     def segment_began(self, segment: Segment) -> None:
         """Take note of a new segment (`CutListener`)."""
+        if segment.discontinuous and self._primed:
+            # The clock of the source has jumped, or drifts: here players take a new date.
+            self._date()
         # The first segment of a source does not follow what the source before has brought.
         segment.discontinuous, self._first = segment.discontinuous or self._first, False
         container = self._container_of(segment)
@@ -164,14 +177,19 @@ class HlsWriter:
 
     def segment_ended(self, segment: Segment) -> None:
         """Have a segment written (`CutListener`)."""
-        container = self._container_of(segment)
-        self._count(segment)
-        if self._parts.listener is not None:
-            self._parts.listener.ended(segment)
+        parts, container = self._parts, self._container_of(segment)
+        if parts.listener is not None:
+            parts.listener.ended(segment)
+        elif self._unit is not None:
+            # Now, however long it has to wait: what the container holds back must not get into the next segment.
+            segment.pieces.append(container.piece((), segment.end))
         number, media = self._number, self._media(segment, container)
         self._number += 1
+        if self._backlog > MAX_BACKLOG:
+            self._leave_out(segment, number, media)
+            return
         self._backlog += segment.size
-        self._parts.order.put(lambda: self._write(segment, container, number, media))
+        self._order.put(lambda: self._write(segment, container, number, media))
 
     def segment_dropped(self, segment: Segment) -> None:
         """Forget a segment (`CutListener`): none that has parts, see `HlsSettings.rules`."""
@@ -244,15 +262,23 @@ class HlsWriter:
             (), container.extension, segment.start, duration, date, segment.discontinuous, self._map_name, container.init
         )
 
+    def _leave_out(self, segment: Segment, number: int, media: Media) -> None:
+        """Too much waits for the disk: only a gap in the list is left of this segment."""
+        self._count_lost(segment)
+        if self._parts.listener is not None:
+            self._parts.listener.left_out(segment)
+        segment.frames, segment.pieces = [], []
+        reason = f"{self._settings.folder}: the disk is too slow for this stream"
+        self._order.put(lambda: self._parts.store.lose(number, media, reason))
+
     async def _write(self, segment: Segment, container: Container, number: int, media: Media) -> None:
-        """Make the bytes of a segment and store them."""
+        """Make the bytes of a segment, as far as they are not there, and store them."""
         parts = self._parts
         try:
-            if self._backlog > MAX_BACKLOG:
-                raise ProtectionError(f"{self._settings.folder}: the disk is too slow for this stream")
-            key = await parts.protection.segment(number) if parts.protection is not None else None
-            if key is not None:
+            if parts.protection is not None:
+                key = await parts.protection.segment(number)
                 pieces = [await parts.in_thread(protected_bytes, segment, container, key)]
+                media = media._replace(key=key.key, key_files=key.files)
             else:
                 pieces = segment_pieces(segment, container)
         except ProtectionError as error:
@@ -261,12 +287,11 @@ class HlsWriter:
             return
         finally:
             self._backlog -= segment.size
-        if key is not None:
-            media = media._replace(key=key.key, key_files=key.files)
         file = await parts.store.add(number, media._replace(pieces=pieces))
         if file is None:
             self._count_lost(segment)
             return
+        self._count(segment)
         parts.stored(segment, container, sum(map(len, pieces)))
         times = {"segmentStartTs": segment.start / MILLISECOND, "segmentDuration": segment.duration / MILLISECOND}
         parts.server.events.emit("hlsChunkClosed", {"file": str(file), "playlistStartTs": float(parts.store.begun), **times})
@@ -296,7 +321,7 @@ def segment_pieces(segment: Segment, container: Container) -> list[bytes]:
     """The bytes of a whole segment, in pieces."""
     pieces = segment.pieces or [container.header(segment)]
     frames = segment.frames[segment.muxed :]
-    if frames or container.unit is not None:
+    if frames:
         pieces.append(container.piece(frames, segment.end))
     return pieces
 

@@ -145,6 +145,11 @@ async def test_a_taken_name(bench: Bench, plugin: FakePlugin, tell: Ask) -> None
             "pullStream uri=rtsp://192.0.2.1/a rangeStart=0 rangeTimeStart=10:00",
             "Must only fill either rangeStart/End or rangeTimeStart/End, not both",
         ),
+        (
+            "pullStream uri=rtsp://192.0.2.1/a rangeStart=30 rangeEnd=30",
+            "rangeEnd has to be later than rangeStart, or -1, got 30",
+        ),
+        ("pullStream uri=rtsp://192.0.2.1/a rangeEnd=0", "rangeEnd has to be later than rangeStart, or -1, got 0"),
         ("pullStream uri=rtsp://192.0.2.1/a sourceType=tape", "sourceType can only have values of live or vod"),
         ("pullStream uri=rtsp://192.0.2.1/a httpProxy=192.0.2.1/path", "Unable to parse httpProxy: 192.0.2.1/path"),
         ("pullStream uri=rtsp://192.0.2.1/a httpProxy=192.0.2.1:99999", "Unable to parse httpProxy: 192.0.2.1:99999"),

@@ -10,9 +10,15 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from ems.errors import CommandError
 from ems.formats.m3u8 import Key, MediaPlaylist, read_media_playlist
-from tests.service.hls.low_latency_world import World, frames
+from ems.media import h265, mp3
+from ems.media.frame import SECOND
+from tests.service.hls.low_latency_world import AUDIO, World, frames
+from tests.unit.media import vectors
 
 SYNC = b"\x47"
+
+HEVC = h265.make_track(1, vectors.HVCC_MAIN)
+MP3 = mp3.make_track(2, vectors.MP3_STEREO)
 
 
 @pytest.fixture
@@ -98,6 +104,22 @@ def test_sample_aes_leaves_the_packets_readable(world: World) -> None:
     assert b"aacd" in data[:376]
     # Each of 47 sounds a second says eight times what it is; behind the 16 clear bytes that cannot be read any more.
     assert 40 <= data.count(b"sound ") <= 100
+
+
+def test_what_sample_aes_cannot_encrypt_is_told(world: World) -> None:
+    """Of H.265 and AAC only the sound is written, and leftOut says so; of MP3 alone nothing is written at all."""
+    for name, tracks, left_out in (("both", (HEVC, AUDIO), "h265"), ("sound", (MP3,), "mp3")):
+        world.write(name, drmType="SAMPLE-AES")
+        stream = world.server.streams.register(name, type_tag="INEXT", source=None)
+        stream.set_tracks(tracks)
+        for frame in frames(5, start=round(world.clock.seconds()) * SECOND):
+            for track in tracks:
+                if track.kind is frame.track.kind:
+                    world.push(stream, frame._replace(track=track))
+        [outbound] = [one for one in world.server.streams.outbound.values() if one.name == name]
+        assert left_out in outbound.details["leftOut"] and "aac" not in outbound.details["leftOut"]
+    assert read_media_playlist(world.path("both").read_bytes()).segments
+    assert not world.path("sound").exists() and not list(world.path("sound").parent.glob("*.ts"))
 
 
 @pytest.mark.parametrize("drm_type", ["evo", "SAMPLE-AES", "verimatrix"])

@@ -1,15 +1,20 @@
 """Low-latency HLS from the frames of a source to a player that follows the playlist part by part."""
 
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from ems.errors import CommandError
 from ems.media.frame import SECOND
+from ems.segmenters.hls import writer
+from ems.segmenters.hls.job import HlsJobs
 from tests.service.hls.low_latency_world import AUDIO, VIDEO, Player, Request, World, frames
+from tests.service.hls.world import SlowDisk
 from tests.unit.segmenters.lowlatency_rules import check, parse
 
 LOW_LATENCY: dict[str, Any] = {"segmentType": "fmp4", "partLength": 200}
@@ -229,6 +234,77 @@ def test_a_removed_output_leaves_nothing_in_memory(world: World) -> None:
     assert reload.status or reload.data
     assert world.server.published.live(world.path("cam")) is None
     assert not any(world.ask("cam", uri).data for uri in [*player.parts, player.playlists[-1].hint])
+
+
+def test_parts_with_odd_names_go_too(world: World) -> None:
+    """Parts whose name begins with what has to be quoted in a playlist leave the memory as all others do."""
+    player = played(world, 30, playlistLength=20, chunkBaseName="my cam #1")
+    assert player.parts[0].startswith("my%20cam%20%231")
+    there = [uri for uri in player.parts if world.ask("cam", unquote(uri)).data]
+    assert there == player.parts[-len(there) :] and len(there) <= 5 * 8
+
+
+def test_the_hint_is_what_comes_next(world: World) -> None:
+    """While a segment waits for the disk and the next one has parts already, the list hints at the first of those."""
+    disk = SlowDisk()
+    world.server.jobs.makers["hls"] = HlsJobs(world.server, disk)
+    world.write("cam", **LOW_LATENCY)
+    stream = world.publish("cam")
+    for frame in frames(5):
+        disk.busy = disk.busy or frame.dts > 2.5 * SECOND
+        world.push(stream, frame)
+    waiting = parse(world.ask("cam").text)
+    serials = [int(uri.rpartition("part")[2].removesuffix(".m4s")) for uri in (waiting.parts[3][-1]["URI"], waiting.hint)]
+    assert serials[1] == serials[0] + 1 and world.ask("cam", waiting.hint).data
+    disk.go_on()
+    assert world.ask("cam", check(world.ask("cam").text).hint).status == 0
+
+
+def test_listed_parts_are_there_whatever_others_write(world: World) -> None:
+    """However much other streams put into memory, a part that is listed can be fetched."""
+    player = played(world)
+    world.server.published.put(world.folder / "other.ts", bytes(world.server.published.MAX_BYTES))
+    world.server.published.put(world.folder / "another.ts", b"more")
+    assert all(world.ask("cam", part["URI"]).data for parts in player.playlists[-1].parts.values() for part in parts)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_disk_that_fails_does_not_fill_the_memory_with_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    """Parts of segments that cannot be written go from memory as well, with a full disk and with one that hangs."""
+    disk = SlowDisk()
+    monkeypatch.setattr(writer, "MAX_BACKLOG", 50_000)
+    world.server.jobs.makers["hls"] = HlsJobs(world.server, disk)
+    world.write("cam", **LOW_LATENCY)
+    stream = world.publish("cam")
+    for frame in frames(60):
+        if frame.dts > 4.5 * SECOND and hangs:
+            disk.busy = True
+        elif frame.dts > 4.5 * SECOND and world.path("cam").parent.is_dir():
+            shutil.rmtree(world.path("cam").parent)
+            world.path("cam").parent.write_text("in the way")
+        world.push(stream, frame)
+    prefix = parse(world.ask("cam").text).hint.rpartition("part")[0]
+    there = [number for number in range(1, 60 * 5 + 1) if world.ask("cam", f"{prefix}part{number}.m4s").data]
+    assert 0 < len(there) <= 5 * 15
+
+
+def test_a_new_list_is_waited_for(world: World) -> None:
+    """When a source returns and its list begins anew, nobody gets the old one, which has ended: players wait for a part."""
+    world.write("cam", **LOW_LATENCY | {"playlistType": "appending"})
+    stream = world.publish("cam")
+    for frame in frames(3):
+        world.push(stream, frame)
+    stream.end("gone")
+    stream = world.publish("cam")
+    requests = []
+    for frame in frames(2, start=60 * SECOND):
+        world.push(stream, frame)
+        if world.server.published.live(world.path("cam")) is not None:
+            requests.append(world.ask("cam"))
+    assert len(requests) > 20
+    assert not any(check(request.text).ended for request in requests)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 
+from ems.api.arguments import bind
+from ems.api.commands import http_streaming
+from ems.api.request import parse_request
 from ems.config import Application
 from ems.errors import CommandError
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Kind
 from tests.service.hls.world import (
+    CREATE,
     EPOCH,
+    SlowDisk,
     World,
     assert_every_unit_once,
     looped,
@@ -139,6 +145,22 @@ def test_a_stream_is_written_to_a_folder_once(world: World) -> None:
     world.create(BASE)
     with pytest.raises(CommandError, match="already written"):
         world.create(BASE)
+
+
+def test_two_commands_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two equal commands that come together one is refused: a folder never has two writers."""
+    disk = SlowDisk()
+    disk.busy = True
+    monkeypatch.setattr(http_streaming, "deferToThread", disk)
+    answers: list[Any] = []
+    for _ in range(2):
+        arguments = bind(CREATE, parse_request(f"createHLSStream {BASE}"))
+        assert CREATE.run is not None
+        ensureDeferred(CREATE.run(world.server, arguments)).addBoth(answers.append)
+    disk.go_on()
+    assert answers[0]["configIds"] == [1]
+    assert "already written" in answers[1].getErrorMessage()
+    assert len([*world.server.jobs]) == 1
 
 
 def test_seeds_target_folder(world: World) -> None:
@@ -341,6 +363,17 @@ def test_byte_ranges(world: World) -> None:
     assert [one.offset for one in ranges if one] == [0, ranges[0].length, ranges[0].length + ranges[1].length]  # type: ignore[union-attr]
 
 
+def test_only_the_newest_file_of_byte_ranges_grows(world: World) -> None:
+    """The web server tells caches which file they may keep; when the source has gone, all of them."""
+    world.create(f"{BASE} useByteRange=1 fileLength=3")
+    stream = world.publish()
+    world.push(stream, seconds_of(source(), 0, 5))
+    folder = world.folder / "out/show/cam"
+    assert [world.server.published.is_growing(folder / name) for name in files(folder)] == [False, True]
+    stream.end("the test is over")
+    assert not any(world.server.published.is_growing(folder / name) for name in files(folder))
+
+
 def test_a_file_of_byte_ranges_is_of_two_minutes_by_default(world: World) -> None:
     """useByteRange=1 alone begins a new file each 120 s."""
     world.create("localStreamNames=cam targetFolder=out groupName=show useByteRange=1")
@@ -382,6 +415,35 @@ def test_dates_of_late_joiners(world: World) -> None:
     world.push(stream, seconds_of(source(), 3.8, 6))
     date = media_playlist(world.folder / "out/show/cam/playlist.m3u8").segments[0].date
     assert date is not None and abs(date.timestamp() - began - 3) < 0.1
+
+
+def test_dates_of_a_stream_that_has_been_silent(world: World) -> None:
+    """A stream that has tracks and no frames yet, however long, has the date of its first frame when that comes."""
+    stream = world.publish()
+    began = world.clock.seconds()
+    world.clock.advance(60)
+    disk = world.disk = SlowDisk()
+    disk.busy = True
+    world.create(f"{BASE} useSystemTime=1")
+    world.push(stream, looped(seconds_of(source(), 0, 2), after=60 * SECOND))
+    disk.go_on()
+    world.push(stream, looped(seconds_of(source(), 2, 4), after=60 * SECOND))
+    date = media_playlist(world.folder / "out/show/cam/playlist.m3u8").segments[0].date
+    assert date is not None and abs(date.timestamp() - began - 60) < 0.1
+
+
+def test_dates_after_a_jump(world: World) -> None:
+    """When the source's clock has jumped by an hour and ours has not, dates go on with ours."""
+    world.create(f"{BASE} useSystemTime=1")
+    stream = world.publish()
+    began = world.clock.seconds()
+    world.push(stream, seconds_of(source(), 0, 4))
+    for frame in seconds_of(source(), 4, 8):
+        world.clock.advance(max(0.0, began + frame.dts / SECOND - world.clock.seconds()))
+        stream.push(frame._replace(dts=frame.dts + 3600 * SECOND, pts=frame.pts + 3600 * SECOND))
+    segments = media_playlist(world.folder / "out/show/cam/playlist.m3u8").segments
+    [jumped] = [segment for segment in segments if segment.discontinuity]
+    assert jumped.date is not None and abs(jumped.date.timestamp() - began - 4) < 0.1
 
 
 def test_start_offset(world: World) -> None:

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from ems.api.arguments import bind
 from ems.api.commands.configurations import CONFIGURATIONS
 from ems.api.request import parse_request
 from ems.formats import m3u8
 from ems.jobs.status import State
+from ems.media.track import Kind
 from ems.segmenters.files import extend_file, write_file
-from tests.service.hls.world import World, assert_every_unit_once, media_playlist, seconds_of, source, units
+from ems.segmenters.hls import writer
+from tests.service.hls.world import SlowDisk, World, assert_every_unit_once, media_playlist, seconds_of, source, units
 from tests.service.jobs.fakes import result_of
 
 BASE = "localStreamNames=cam targetFolder=out groupName=g chunkLength=1"
@@ -94,6 +96,66 @@ def test_removal_completes_a_playlist(world: World) -> None:
     assert [job.group for job in world.server.jobs] == ["h"]
 
 
+def test_a_source_returns_while_the_folder_is_being_made_ready(world: World) -> None:
+    """What two sources have sent before anything could be written comes in their order, each segment under a name of its own."""
+    disk = world.disk = SlowDisk()
+    world.create(f"{BASE} playlistType=rolling playlistLength=99")
+    disk.busy = True
+    first = world.publish()
+    pushed = world.push(first, seconds_of(source(), 0, 2.5))
+    first.end("gone")
+    second = world.publish()
+    pushed += world.push(second, seconds_of(source(), 5, 7.5))
+    disk.go_on()
+    second.end("gone")
+    playlist = media_playlist(world.folder / PATH)
+    assert [segment.discontinuity for segment in playlist.segments] == [False, False, False, True, False, False]
+    assert_every_unit_once(units(world.folder / PATH), pushed)
+
+
+def test_removal_while_the_folder_is_being_made_ready(world: World) -> None:
+    """removeConfig with removeHlsHdsFiles=1 leaves nothing behind, even if nothing has been written when it comes."""
+    remove = next(command for command in CONFIGURATIONS.commands() if command.name == "removeConfig")
+    disk = world.disk = SlowDisk()
+    world.create(BASE)
+    disk.busy = True
+    play(world)
+    done = ensureDeferred(remove.run(world.server, bind(remove, parse_request("removeConfig id=1 removeHlsHdsFiles=1"))))
+    disk.go_on()
+    assert done.called
+    assert not (world.folder / "out/g").exists()
+
+
+def test_a_list_is_ended_although_its_folder_cannot_be_used(world: World) -> None:
+    """When the folder was no folder as the last source came, removeConfig still ends the list that is in it again."""
+    world.create(f"{BASE} playlistType=rolling")
+    play(world).end("gone")
+    folder = world.folder / "out/g/cam"
+    folder.rename(folder.with_name("away"))
+    folder.write_text("in the way")
+    play(world)
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    [job] = world.server.jobs
+    job.stop("removed")
+    assert media_playlist(folder / "playlist.m3u8").ended
+
+
+def test_what_is_over_is_read_from_the_disk(world: World) -> None:
+    """A list that has ended, and its segments, are on the disk alone: who removes or replaces them there is not contradicted by
+    what is in memory, and nobody gets the old list while a new one begins in an emptied folder."""
+    world.create(f"{BASE} cleanupDestination=1")
+    stream = play(world)
+    published, path = world.server.published, world.folder / PATH
+    files = [path, *(path.with_name(segment.uri) for segment in media_playlist(path).segments)]
+    assert all(published.get(file) for file in files)
+    stream.end("gone")
+    assert media_playlist(path).ended
+    assert not any(published.get(file) for file in files)
+    play(world, 0.5)
+    assert published.get(path) is None and not path.exists()
+
+
 def test_playlists_that_cannot_be_continued(world: World) -> None:
     """A damaged or foreign playlist is no obstacle: the list begins anew. Missing segments leave the list."""
     folder = world.folder / "out/g/cam"
@@ -156,6 +218,57 @@ def test_full_disk(world: World, parameters: str, log_events: list[dict[str, Any
     assert any(event.type == "hlsChunkError" for event in world.events)
     errors = [event for event in log_events if event.get("log_level") and event["log_level"].name == "error"]
     assert len(errors) <= 2
+
+
+def test_a_disk_that_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing can be written only so much waits in memory; what comes beyond that is lost at once, and the list says so."""
+    monkeypatch.setattr(writer, "MAX_BACKLOG", 3 * sum(len(frame.data) for frame in seconds_of(source(), 0, 1)))
+    disk = world.disk = SlowDisk()
+    world.create(BASE)
+    stream = world.publish()
+    [outbound] = world.server.streams.outbound.values()
+    world.push(stream, seconds_of(source(), 0, 2.5))
+    disk.busy = True
+    world.push(stream, seconds_of(source(), 2.5, 15))
+    assert outbound.statistics.video.dropped_packets > 100
+    disk.go_on()
+    world.push(stream, seconds_of(source(), 15, 20))
+    stream.end("over")
+    gaps = [segment.gap for segment in media_playlist(world.folder / PATH).segments]
+    assert len(gaps) == 20 and gaps.count(True) >= 6 and not any(gaps[:4] + gaps[15:])
+
+
+def test_a_slow_disk_moves_nothing(world: World) -> None:
+    """Segments that have to wait for the disk are the same as those that need not: no sound gets into another one."""
+    disk = world.disk = SlowDisk()
+    world.create(BASE)
+    stream = world.publish()
+    pushed = []
+    for second in range(10):
+        disk.busy = second % 4 != 3
+        if not disk.busy:
+            disk.go_on()
+        pushed += world.push(stream, seconds_of(source(), second, second + 1))
+    disk.go_on()
+    stream.end("over")
+    assert_every_unit_once(units(world.folder / PATH), pushed)
+
+
+def test_frames_are_counted_once(world: World) -> None:
+    """Every frame is counted as delivered or as dropped: those of a segment that could not be written are dropped."""
+    disk = world.disk = FullDisk()
+    world.create(BASE)
+    stream = world.publish()
+    [outbound] = world.server.streams.outbound.values()
+    frames = seconds_of(source(), 0, 12)
+    for frame in frames:
+        disk.full = 3.5 <= frame.dts / 1e9 < 6.5
+        world.push(stream, [frame])
+    stream.end("over")
+    counters = outbound.statistics.video
+    pictures = [frame for frame in frames if frame.track.kind is Kind.VIDEO]
+    assert (counters.packets, counters.dropped_packets) == (len(pictures) * 9 // 12, len(pictures) * 3 // 12)
+    assert counters.bytes + counters.dropped_bytes == sum(len(frame.data) for frame in pictures)
 
 
 def lines_of(log_events: list[dict[str, Any]]) -> list[str]:

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -119,6 +120,27 @@ async def test_without_keys_nothing_is_written(tmp_path: Path) -> None:
         await running.until(lambda: world.path("cam").exists())
         assert not list(world.path("cam").parent.glob("*.ts"))
         assert not list(world.path("cam").parent.glob("*.key"))
+        assert all(segment.gap for segment in read_media_playlist(world.path("cam").read_bytes()).segments)
+    finally:
+        await running.stop()
+
+
+@ensureDeferred
+async def test_removal_does_not_wait_for_a_key(tmp_path: Path) -> None:
+    """removeConfig is done at once, also while the first segment waits for a key server that does not answer."""
+    running = Running(tmp_path)
+    try:
+        world = running.world
+        running.key_server.silent = True
+        world.write("cam", drmType="verimatrix")
+        stream = world.publish("cam")
+        for frame in frames(3):
+            world.push(stream, frame)
+        await running.until(lambda: running.key_server.queries)
+        [job] = world.server.jobs
+        await world.server.jobs.remove([job], "removeConfig")
+        finished = Deferred.fromCoroutine(job.finished())
+        await running.until(lambda: finished.called)
         assert all(segment.gap for segment in read_media_playlist(world.path("cam").read_bytes()).segments)
     finally:
         await running.stop()

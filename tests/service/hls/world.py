@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import av
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from ems.api.arguments import bind
@@ -69,6 +70,28 @@ def unit_of(frame: Frame) -> Unit:
     """The identity of a frame of the source."""
     video = frame.track.kind is Kind.VIDEO
     return Unit(frame.track.kind.value, split_lengths(frame.data)[-1] if video else frame.data)
+
+
+class SlowDisk:
+    """Does what it is asked at once; while it is `busy`, not before it is told to `go_on`."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self._waiting: deque[tuple[Deferred[Any], tuple[Any, ...]]] = deque()
+
+    def __call__(self, *call: Any) -> "Deferred[Any]":
+        if not self.busy:
+            return maybeDeferred(*call)
+        done: Deferred[Any] = Deferred()
+        self._waiting.append((done, call))
+        return done
+
+    def go_on(self) -> None:
+        """All that has been asked is done, in order."""
+        self.busy = False
+        while self._waiting:
+            done, call = self._waiting.popleft()
+            maybeDeferred(*call).chainDeferred(done)
 
 
 class World:

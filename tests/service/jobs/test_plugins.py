@@ -1,10 +1,12 @@
 """How jobs find those who know a scheme."""
 
+import re
 from typing import Any
 
 import pytest
 from zope.interface.verify import verifyObject
 
+from ems.api.commands.pull_push import PULL_SCHEMES, PUSH_SCHEMES
 from ems.interfaces import IPuller, IPusher
 from ems.plugins import LazyPuller, LazyPusher, pullers, pushers
 from tests.service.jobs.fakes import FakePlugin, World
@@ -17,6 +19,12 @@ def test_the_built_in_schemes() -> None:
     assert {"rtmp", "rtmps", "rtmpt"} <= set(pullers()) & set(pushers())
     assert all(verifyObject(IPuller, plugin) for plugin in pullers().values())
     assert all(verifyObject(IPusher, plugin) for plugin in pushers().values())
+
+
+def test_help_names_the_built_in_schemes() -> None:
+    """What help says of pullStream and pushStream works, and what works is said."""
+    words = [set(re.findall(r"[a-z]+", re.sub(r"\(.*?\)", "", text))) - {"and"} for text in (PULL_SCHEMES, PUSH_SCHEMES)]
+    assert words == [set(pullers()), set(pushers())]
 
 
 def test_the_first_of_two_keeps_a_scheme(monkeypatch: pytest.MonkeyPatch, log_events: list[dict[str, Any]]) -> None:

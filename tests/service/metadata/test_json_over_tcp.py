@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from twisted.logger import LogEvent
 
 from ems.config import AcceptorConfig
 from ems.metadata.service import ALL, Metadata
@@ -41,6 +42,20 @@ def test_what_is_not_metadata_ends_the_connection(world: MemoryWorld, sent: byte
     peer.send(sent)
     world.pass_time(0.1)
     assert not peer.connected
+
+
+def test_more_bytes_than_one_sensor_may_have(world: MemoryWorld, log_events: list[LogEvent]) -> None:
+    """128 KiB a second, for as long as one likes; one byte more ends the connection, and the log says why."""
+    peer = sensor(world)
+    text = b'{"a":"' + b"x" * ((64 << 10) - 8) + b'"}'
+    for _ in range(3):
+        peer.send(text * 2)
+        world.pass_time(1.1)
+    assert peer.connected
+    peer.send(text * 2 + b"{}")
+    world.pass_time(0.1)
+    assert not peer.connected
+    assert "more than 128 KiB of objects a second" in [event.get("reason") for event in log_events]
 
 
 def test_a_thousand_a_second_are_fine(world: MemoryWorld) -> None:

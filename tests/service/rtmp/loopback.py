@@ -48,11 +48,10 @@ class Ending(Protocol):
         self.client.connection_lost()
 
 
-async def tunnel(world: LoopbackWorld, port: int, *, tls: bool = False) -> Ending:
+async def tunnel(world: LoopbackWorld, port: int) -> Ending:
     """A client that has opened a session at a port of this machine."""
     protocol = Ending()
-    options = client_options("localhost", verify=False) if tls else None
-    await connect_tunnel(world.reactor, Uri.parse(f"rtmpt://127.0.0.1:{port}/live"), protocol, options)
+    await connect_tunnel(world.reactor, Uri.parse(f"rtmpt://127.0.0.1:{port}/live"), protocol, {})
     return protocol
 
 

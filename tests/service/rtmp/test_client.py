@@ -140,6 +140,26 @@ async def test_what_is_pulled(world: FarWorld, path: str, app: str, name: str) -
     assert "SetBufferLength" not in far.transcript
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"rangeStart": -1}, [-1000, -1000]),
+        ({"rangeStart": 30}, [30_000, -1000]),
+        ({"rangeStart": 30, "rangeEnd": 60}, [30_000, 30_000]),
+        ({"rangeEnd": 60}, [-2000, 60_000]),
+        ({"rangeStart": 30, "rangeEnd": 30}, [30_000, -1000]),
+    ],
+)
+@in_memory
+async def test_a_part_of_a_recording_is_pulled(world: FarWorld, settings: dict[str, int], expected: list[int]) -> None:
+    """rangeStart and rangeEnd are places; play is called with a start and a duration (Adobe RTMP 1.0 §7.2.2.1)."""
+    world.pull(**settings)
+    far = await world.far()
+    await far.accept_connect()
+    await far.give_stream()
+    assert (await far.asked("play"))[3:] == expected
+
+
 @pytest.mark.parametrize("path", ["live", "live/instance", "live?key=1&b=2"])
 @in_memory
 async def test_where_to_push(world: FarWorld, path: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import LogEvent, formatEvent
 
+from ems.events import Event
 from ems.testing import APPLICATION
 from tests.conversation import MemoryWorld, call, connect, create_stream, in_memory, play, publish
 
@@ -39,6 +40,18 @@ async def test_a_stream_appears_under_its_public_name(world: MemoryWorld) -> Non
     encoder >> call("FCUnpublish", None, "k9-secret", transaction=9)
     await encoder.status("NetStream.Unpublish.Success")
     assert world.server.streams.inbound == {}
+
+
+@in_memory
+async def test_the_private_name_does_not_get_out_with_events(world: MemoryWorld) -> None:
+    """Whoever listens to events learns that a stream came through an ingest point, and not through which."""
+    events: list[Event] = []
+    world.server.events.subscribe(events.append)
+    encoder = await world.client()
+    await encoder.publish("k9-secret")
+    encoder >> call("deleteStream", None, 1.0)
+    assert [event.payload["ingestPoint"] for event in events if event.type == "inStreamClosed"] == ["***"]
+    assert "k9-secret" not in str(events)
 
 
 @pytest.mark.parametrize("name", ["stage", "other", "K9-secret", "../k9-secret", "k9-secret/", "", "x" * 1_000_000])

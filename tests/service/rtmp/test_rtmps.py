@@ -13,6 +13,7 @@ from twisted.logger import LogEvent
 from ems.config import AcceptorConfig
 from ems.errors import CommandError
 from ems.net.tls import CertificateError
+from ems.protocols.rtmp import tunnel_client
 from ems.protocols.rtmp.server import RtmpConnection
 from tests.conversation import AVC_HEADER, VIDEO, LoopbackWorld, avc, group, sleep, video
 from tests.service.rtmp.loopback import open_door, tls_endpoint, tunnel, until
@@ -54,9 +55,11 @@ async def test_what_is_published_is_played(world: LoopbackWorld, tmp_path: Path)
 
 
 @pytest_twisted.ensureDeferred
-async def test_http_inside_tls_is_a_tunnel(world: LoopbackWorld, tmp_path: Path) -> None:
+async def test_http_inside_tls_is_a_tunnel(world: LoopbackWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The RTMPS port also takes RTMP through HTTPS."""
-    ending = await tunnel(world, open_door(world, "inboundRtmps", tmp_path), tls=True)
+    port = open_door(world, "inboundRtmps", tmp_path)
+    monkeypatch.setattr(tunnel_client, "server_endpoint", lambda *_: tls_endpoint(world, port))
+    ending = await tunnel(world, port)
     await ending.client.open()
     await ending.client.publish("cam")
     assert {connection.tags for connection in world.server.connections} == {("TCP", "ISSL", "IH4R", "IR")}

@@ -1,5 +1,6 @@
 """The client's side of the tunnel through HTTP: against our own server, and against servers that misbehave."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from time import monotonic
@@ -219,11 +220,25 @@ async def test_a_server_that_does_not_answer_is_given_up(
 
 
 @pytest_twisted.ensureDeferred
+async def test_fields_of_ip(world: LoopbackWorld, strange: Any) -> None:
+    """ttl and tos hold for what goes through HTTP as well."""
+    port, _ = await strange(session)
+    protocol = Ending()
+    uri = Uri.parse(f"rtmpt://127.0.0.1:{port}/live")
+    await connect_tunnel(world.reactor, uri, protocol, {"ttl": 9, "tos": 0x20})
+    transport: Any = protocol.transport
+    handle = transport._link._transport.getHandle()
+    assert [handle.getsockopt(socket.IPPROTO_IP, name) for name in (socket.IP_TTL, socket.IP_TOS)] == [9, 0x20]
+    transport.abortConnection()
+    await until(world, lambda: protocol.reason)
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_attempt_can_be_given_up(world: LoopbackWorld, strange: Any) -> None:
     """Cancelling lets go of the connection, before the session is there."""
     port, server = await strange(lambda path, body: None)
     protocol = Ending()
-    attempt: Deferred[Any] = connect_tunnel(world.reactor, Uri.parse(f"rtmpt://127.0.0.1:{port}/live"), protocol)
+    attempt: Deferred[Any] = connect_tunnel(world.reactor, Uri.parse(f"rtmpt://127.0.0.1:{port}/live"), protocol, {})
     await until(world, lambda: server.requests)
     attempt.cancel()
     with pytest.raises(CancelledError):

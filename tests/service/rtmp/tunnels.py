@@ -42,6 +42,11 @@ class OneAcceptor:
         return self.factory
 
 
+def waiting_bytes(session: Any) -> int:
+    """How much a session's transport holds for its client."""
+    return sum(map(len, session.transport._waiting))
+
+
 class HttpPeer:
     """One HTTP connection to a server in memory."""
 

@@ -1,7 +1,9 @@
 """RTSP through HTTP: the two requests of a client, to the server itself or to a proxy."""
 
+import socket
 from base64 import b64decode
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from twisted.internet.error import ConnectionDone
@@ -17,20 +19,46 @@ from tests.service.rtsp.sources import Camera, numbers
 GRANTED = b"HTTP/1.0 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\n\r\n"
 
 
+class LegTransport(MemoryTransport):
+    """A connection that reads only while its protocol wants to; what comes meanwhile is `unread`. `socket` has its options."""
+
+    def __init__(self, leg: "Leg", *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.socket = socket.socket()
+        self.reading = True
+        self.unread = b""
+        self._leg = leg
+
+    def pauseProducing(self) -> None:
+        """Read no more."""
+        self.reading = False
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self.reading = True
+        self.bring(b"")
+
+    def bring(self, data: bytes) -> None:
+        """Bytes have come."""
+        self.unread += data
+        if self.reading and self.connected and self.unread:
+            data, self.unread = self.unread, b""
+            self._leg.protocol.dataReceived(data)
+
+
 class Leg:
     """The far end of one HTTP connection."""
 
     def __init__(self) -> None:
         self.received = b""
-        self.transport: MemoryTransport
+        self.transport: LegTransport
         self.protocol: Protocol
 
     def take(self, data: bytes) -> None:
         self.received += data
 
     def send(self, data: bytes) -> None:
-        if self.transport.connected:
-            self.protocol.dataReceived(data)
+        self.transport.bring(data)
 
     @property
     def head(self) -> list[str]:
@@ -56,7 +84,7 @@ class LegNetwork(FarRtspNetwork):
         assert made is not None
         leg.protocol = made  # type: ignore[assignment]
         lost = lambda: leg.protocol.connectionLost(Failure(ConnectionDone()))  # noqa: E731
-        leg.transport = MemoryTransport(self, leg.take, lost, host)
+        leg.transport = LegTransport(leg, self, leg.take, lost, host)
         self.legs.append(leg)
         leg.protocol.makeConnection(leg.transport)
 
@@ -68,6 +96,7 @@ def world() -> Iterator[FarRtspWorld]:
     yield made
     for leg in legs(made):
         leg.transport.abortConnection()
+        leg.transport.socket.close()
     made.close()
 
 
@@ -171,6 +200,33 @@ async def test_no_tunnel(world: FarRtspWorld, answer: bytes, expected: str) -> N
     world.pull(httpProxy="self")
     (await leg(world, 0)).send(answer)
     assert expected in await world.ended()
+
+
+@in_memory
+async def test_fields_of_ip(world: FarRtspWorld) -> None:
+    """ttl and tos hold for both connections of a tunnel."""
+    world.pull(httpProxy="self", ttl=9, tos=0x20)
+    (await leg(world, 0)).send(GRANTED)
+    await leg(world, 1)
+    for one in legs(world):
+        options = [one.transport.socket.getsockopt(socket.IPPROTO_IP, name) for name in (socket.IP_TTL, socket.IP_TOS)]
+        assert options == [9, 0x20]
+
+
+@in_memory
+async def test_a_hasty_tunnel(world: FarRtspWorld) -> None:
+    """Nothing that a server sends too early fills our memory: it is read when the POST is there, and nothing of it is lost."""
+    world.pull(httpProxy="self")
+    get = await leg(world, 0)
+    get.send(GRANTED)
+    early = b"$\7\1\0" + bytes(256)
+    for _ in range(1000):
+        get.send(early)
+    assert len(get.transport.unread) == 1000 * len(early)
+    await leg(world, 1)
+    assert get.transport.unread == b""
+    (connection,) = world.server.connections
+    assert connection.bytes_received == 1000 * len(early)
 
 
 @in_memory

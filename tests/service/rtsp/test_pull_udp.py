@@ -52,7 +52,7 @@ async def grant(far: FarRtsp, sender: socket.socket) -> tuple[int, int]:
 async def test_media_over_udp(world: FarRtspWorld, sender: socket.socket) -> None:
     """Packets come to two pairs of ports, in any order; the way is opened from our side, and reports go back."""
     camera = Camera()
-    world.pull(URI, forceTcp=False)
+    attempt = world.pull(URI, forceTcp=False)
     far = await world.far()
     await far.open(camera.sdp)
     ports = [await grant(far, sender), await grant(far, sender)]
@@ -72,7 +72,14 @@ async def test_media_over_udp(world: FarRtspWorld, sender: socket.socket) -> Non
     await world.seconds(6)
     heard = [sender.recv(2048) for _ in range(5)]
     assert any(one[1] == 201 and isinstance(rtcp.parse(one)[0], rtcp.ReceiverReport) for one in heard if one != HOLE)
-    assert world.server.connections.counters["managedUdp"].current == 4
+    counters = world.server.connections.counters
+    assert counters["managedUdp"].current == 4
+    (connection,) = world.server.connections
+    # The bytes of media are those of the connection, while it lasts and afterwards.
+    assert connection.bytes_received > sum(len(packet) for _, packet in packets)
+    attempt.stop("enough")
+    await world.ended()
+    assert (counters["managedUdp"].in_bytes, counters["managedUdp"].out_bytes) == (0, 0)
 
 
 @in_memory

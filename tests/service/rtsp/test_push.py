@@ -8,6 +8,7 @@ from twisted.logger import LogEvent
 from ems.formats import rtcp, sdp
 from ems.formats.rtp.packet import parse
 from ems.media.frame import Frame
+from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtsp.push import target_url
 from ems.streams.inbound import InboundStream
 from ems.testing import stream_of
@@ -140,6 +141,35 @@ async def test_refusals(world: FarRtspWorld, method: str) -> None:
             break
         far.answer(asked, Transport=asked.headers.get("Transport"), Session="1")
     assert await world.ended() == f"{method} refused: 403 Forbidden"
+
+
+@in_memory
+async def test_an_untouched_transport_stream(world: FarRtspWorld) -> None:
+    """What came in as a transport stream is pushed as one, at once."""
+    packet = b"\x47" + bytes(187)
+    stream = stream_of([Frame(Track(0, Kind.DATA, Codec.TS), 0, 0, False, packet)], world.server.streams, "mine")
+    world.push()
+    far = await world.far()
+    description = await recording(far)
+    assert [media.is_transport_stream for media in description.medias] == [True]
+    await world.until(lambda: [frame for frame in far.frames if frame.channel == 0])
+    assert parse(far.frames[-1].data).payload == packet
+    stream.end("over")
+
+
+@in_memory
+async def test_media_in_two_ways(world: FarRtspWorld) -> None:
+    """A server that wants the picture over UDP and the sound inside the connection is told of; nothing would get there."""
+    stream = local_stream(world)
+    world.push("rtsp://127.0.0.1/live", forceTcp=False)
+    far = await world.far()
+    far.answer(await far.asked("OPTIONS"), Public=PUBLIC)
+    far.answer(await far.asked("ANNOUNCE"))
+    asked = await far.asked("SETUP")
+    far.answer(asked, Session="1", Transport=f"{asked.headers.get('Transport')};server_port=5000-5001")
+    await far.set_up(session="1", Transport="RTP/AVP/TCP;unicast;interleaved=2-3;mode=record")
+    assert await world.ended() == "the server wants some media over UDP and some inside the connection"
+    stream.end("over")
 
 
 @in_memory

@@ -105,6 +105,16 @@ def test_an_answer_is_for_one_address_and_method(tmp_path: Path) -> None:
     assert client.status("DESCRIBE", Authorization=answered(client, "SETUP")) == 401
 
 
+@pytest.mark.parametrize("user", ["ann", "eve"])
+def test_an_answer_without_an_address(tmp_path: Path, user: str) -> None:
+    """An answer that does not say for which address it is is none, whoever gives it, even where the address has no path."""
+    client = world(tmp_path).client()
+    client.status("DESCRIBE", "rtsp://127.0.0.1")
+    header = answered(client, url="rtsp://127.0.0.1", user=user).replace(' uri="rtsp://127.0.0.1",', "")
+    assert "uri" not in header
+    assert client.status("DESCRIBE", "rtsp://127.0.0.1", Authorization=header) == 401
+
+
 def test_the_path_alone(tmp_path: Path) -> None:
     """Clients that sign the path instead of the whole URL are right as well."""
     client = world(tmp_path).client()

@@ -8,9 +8,11 @@ from ems.formats.mpegts.demux import TsDemuxer
 from ems.formats.mpegts.events import Sample
 from ems.formats.rtp.depacketise import make_track_depacketiser
 from ems.media import h264
-from ems.media.frame import Frame
+from ems.media.frame import SECOND, Frame
+from ems.media.track import Codec, Kind, Track
+from ems.protocols.rtsp.feed import Form
 from ems.streams.feed import Feed
-from tests.service.rtsp.clients import AUDIO, URL, VIDEO, Client, World, application, both, picture
+from tests.service.rtsp.clients import AUDIO, TCP, URL, VIDEO, Client, World, application, both, picture
 from tests.unit.media import vectors
 
 
@@ -136,6 +138,37 @@ def test_transport_stream(rtsp: World) -> None:
     samples += [event for event in demuxer.flush() if isinstance(event, Sample)]
     assert len([sample for sample in samples if sample.data.endswith(tuple(slices(*range(25, 30))))]) >= 4
     assert [outbound.type_tag for outbound in rtsp.server.streams.outbound.values()] == ["ONTS"]
+
+
+def test_untouched_transport_stream(rtsp: World) -> None:
+    """A transport stream that came in untouched plays as what it is, without being asked for so: the same packets."""
+    track = Track(0, Kind.DATA, Codec.TS)
+    came = [b"".join(b"\x47" + bytes((number,)) * 187 for _ in range(10)) for number in range(4)]
+    frames = [Frame(track, number * SECOND, number * SECOND, False, data) for number, data in enumerate(came)]
+    stream = rtsp.stream(frames[:1])
+    client = rtsp.client()
+    assert b"m=video 0 RTP/AVP 33\r\n" in client.ask("DESCRIBE").body
+    client.play(media=1)
+    for frame in frames[1:]:
+        stream.push(frame)
+    rtsp.pass_time(0.2)
+    sent = client.packets(0)
+    assert b"".join(packet.payload for packet in sent) == b"".join(came)
+    assert [len(packet.payload) // 188 for packet in sent[:2]] == [7, 3]
+    assert (sent[-1].timestamp - sent[0].timestamp) % 2**32 == 3 * 90_000
+
+
+def test_blocksize(rtsp: World) -> None:
+    """Packets are no larger than a client wants; sizes that are nearly the same share what is made for them."""
+    stream = rtsp.stream()
+    for size in (300, 400, 511):
+        client = rtsp.client()
+        transport = TCP.format(0, 1)
+        assert client.status("SETUP", f"{URL}/trackID=2", Transport=transport, Blocksize=str(size)) == 200
+        assert client.status("PLAY") == 200
+        rtsp.pass_time(0.1)
+        assert client.packets(0)
+    assert [form.packet_size for form in stream._feeds if isinstance(form, Form)] == [256]
 
 
 def test_the_stream_ends(rtsp: World) -> None:

@@ -9,8 +9,10 @@ from ems.formats.rtp.packetise import make_packetiser, make_ts_packetiser
 from ems.formats.sdp import SessionDescription, media_of, transport_stream_media
 from ems.media.frame import SECOND
 from ems.protocols.rtsp import wire
+from ems.protocols.rtsp.server import RtspConnection
 from ems.testing import RecordingSink
 from tests.service.rtsp.clients import AUDIO, TCP, VIDEO, Client, World, application, both
+from tests.service.rtsp.sources import Camera
 
 NEW = "rtsp://h/live/new"
 
@@ -45,7 +47,7 @@ def packets() -> list[tuple[int, bytes]]:
 def test_publish(rtsp: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is published inside the connection comes out as it was sent, under the last part of the path."""
     now = [0]
-    monkeypatch.setattr("ems.protocols.rtsp.record.monotonic_ns", lambda: now[0])
+    monkeypatch.setattr("ems.protocols.rtsp.incoming.monotonic_ns", lambda: now[0])
     client = rtsp.client()
     assert announce(client) == 200
     record(client)
@@ -81,7 +83,7 @@ def test_ingest_points_hide_the_name(rtsp: World) -> None:
 
 def test_a_wait_for_reports_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A publisher keeps its stream while its reports are waited for, even longer than silent streams live; a silent one ends."""
-    monkeypatch.setattr("ems.protocols.rtsp.record.monotonic_ns", lambda: 0)
+    monkeypatch.setattr("ems.protocols.rtsp.incoming.monotonic_ns", lambda: 0)
     limit = 5
     rtsp = World(application(streams_expire_timer=limit))
     client = rtsp.client()
@@ -107,6 +109,36 @@ def test_receiver_reports(rtsp: World) -> None:
         client.send(wire.interleaved(channel, packet))
     rtsp.pass_time(6)
     assert [(frame.channel, frame.data[1]) for frame in client.frames] == [(1, 201), (3, 201)]
+
+
+def test_reports_that_nobody_reads(rtsp: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A publisher that reads nothing is turned out when too much waits for it, be it in the middle of its reports."""
+    client = rtsp.client()
+    announce(client)
+    record(client)
+    for channel, packet in packets()[:50]:
+        client.send(wire.interleaved(channel, packet))
+    monkeypatch.setattr(RtspConnection, "MAX_UNSENT", -1)
+    rtsp.pass_time(6)
+    assert not client.connected
+
+
+def test_the_clock_of_the_publisher(rtsp: World) -> None:
+    """With sender reports a publisher's clock is known: useSourcePts has it, and the wait for the reports is told."""
+    camera, url = Camera(), NEW
+    client = rtsp.client()
+    assert client.status("ANNOUNCE", url, camera.sdp.encode(), Content_Type="application/sdp") == 200
+    for index in range(2):
+        transport = TCP.format(2 * index, 2 * index + 1) + ";mode=record"
+        assert client.status("SETUP", f"{url}/trackID={index}", Transport=transport) == 200
+    assert client.status("RECORD", url) == 200
+    for index, packet in camera.reports():
+        client.send(wire.interleaved(2 * index + 1, packet))
+    for index, packet in camera.pictures(3):
+        client.send(wire.interleaved(2 * index, packet))
+    stream = rtsp.server.streams.inbound["new"]
+    assert abs(stream.origin - camera.wall) < SECOND
+    assert (stream.details["rtcpWait"], stream.details["synchronisation"]) == ("0.0", "rtcp")
 
 
 def test_transport_stream(rtsp: World) -> None:

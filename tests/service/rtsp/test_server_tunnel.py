@@ -85,6 +85,33 @@ def test_somebody_else(rtsp: World) -> None:
         assert thief.raw.startswith(b"HTTP/1.0 400")
 
 
+@pytest.mark.parametrize("second", [POST, GET.replace(b"2345", b"5432"), POST.replace(b"2345", b"5432")])
+def test_one_leg_each(rtsp: World, second: bytes) -> None:
+    """A connection is one leg of one tunnel: what it asks for beyond is refused, as time-outs would not find it."""
+    other = rtsp.client()
+    other.deaf = True
+    other.send(GET.replace(b"2345", b"9999"))
+    get = rtsp.client()
+    get.deaf = True
+    get.send(GET)
+    get.send(second.replace(b"5432", b"9999") if second.startswith(b"POST") else second)
+    rtsp.pass_time(0.1)
+    assert b"HTTP/1.0 400" in get.raw
+    assert not get.connected
+
+
+def test_a_session_is_no_leg(rtsp: World) -> None:
+    """Who has set up media in its connection cannot make a tunnel of it."""
+    rtsp.stream()
+    client = rtsp.client()
+    client.set_up()
+    client.deaf = True
+    client.send(GET)
+    rtsp.pass_time(0.1)
+    assert b"HTTP/1.0 400" in client.raw
+    assert not client.connected
+
+
 @pytest.mark.parametrize("data", [b"????", b"a===", b"=AAA", b"QQ==!!!!", b64encode(b"nonsense\r\n")])
 def test_garbage(rtsp: World, data: bytes) -> None:
     """Garbage in the POST leg closes the tunnel, both legs."""

@@ -117,8 +117,13 @@ async def test_play(reactor: Any, server: Server) -> None:
     assert f"seq={first.sequence};rtptime={first.timestamp}" in response.headers.get("RTP-Info")
     assert answer.ssrc == first.ssrc
     assert any(packet[1] == 200 for packet in client.packets)
-    assert server.connections.counters["managedUdp"].current == 2
+    counters = server.connections.counters
+    assert counters["managedUdp"].current == 2
+    connection = next(iter(server.connections))
+    assert connection.bytes_sent > sum(map(len, client.packets))
     await gone(reactor, server, client)
+    # The bytes of media were counted with the connection's.
+    assert (counters["managedUdp"].in_bytes, counters["managedUdp"].out_bytes) == (0, 0)
 
 
 @pytest_twisted.ensureDeferred
@@ -133,9 +138,10 @@ async def test_behind_a_router(reactor: Any, server: Server) -> None:
     stranger = UdpSocket(reactor, bound_socket("127.0.0.2", 0), lambda data, _: nowhere.append(data))
     late = UdpSocket(reactor, bound_socket("127.0.0.1", 0), lambda data, _: nowhere.append(data))
     connection = next(iter(server.connections))
+    before = connection.bytes_received
     for number, one in enumerate((stranger, real, late)):
         one.send(b"\x80\0\0\0", ("127.0.0.1", answer.server_port[0]))
-        await until(reactor, lambda number=number: connection._by_udp >= 4 * number)  # type: ignore[attr-defined,misc]
+        await until(reactor, lambda number=number: connection.bytes_received >= before + 4 * number)  # type: ignore[misc]
     await client.ask("PLAY", "rtsp://h/cam")
     await until(reactor, lambda: len(here) >= 5)
     assert nowhere == []

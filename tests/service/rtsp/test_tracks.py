@@ -6,7 +6,7 @@ from ems.formats import flv
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Codec, Kind, Track
 from ems.streams.inbound import InboundStream
-from tests.service.rtsp.clients import AUDIO, VIDEO, Client, World, picture
+from tests.service.rtsp.clients import AUDIO, URL, VIDEO, Client, World, picture
 
 DATA = Track(flv.DATA_TRACK, Kind.DATA, Codec.AMF0)
 METADATA = {"videocodecid": 7, "audiocodecid": 10}
@@ -37,6 +37,17 @@ def test_a_player_who_comes_with_the_publisher_gets_picture_and_sound(rtsp: Worl
     stream.set_tracks((VIDEO, AUDIO, DATA))
     rtsp.pass_time(0.1)
     assert media(client) == ["audio", "video"]
+
+
+def test_a_player_who_leaves_while_it_waits(rtsp: World, stream: InboundStream) -> None:
+    """Who hangs up before the tracks are known is gone, and nothing is set up for it."""
+    client = rtsp.client()
+    assert client.say("SETUP", f"{URL}/trackID=1", Transport="RTP/AVP;unicast;client_port=5000-5001") is None
+    client.peer.hang_up()
+    stream.set_tracks((VIDEO, DATA))
+    rtsp.pass_time(0.1)
+    assert stream._sinks == ()
+    assert rtsp.server.connections.counters["managedUdp"].total == 0
 
 
 def test_a_promise_that_is_not_kept_costs_a_second(rtsp: World, stream: InboundStream) -> None:

@@ -28,9 +28,9 @@ class Threads:
         self._waiting.append((waiting, function.__name__))
         return waiting.addCallback(lambda _: function(*arguments))
 
-    def work(self) -> None:
-        """Do all that is to be done."""
-        while self._waiting:
+    def work(self, until: str = "") -> None:
+        """Do all that is to be done, or what comes before a function of this name."""
+        while self._waiting and self._waiting[0][1] != until:
             waiting, name = self._waiting.pop(0)
             self.done.append(name)
             waiting.callback(None)
@@ -83,12 +83,13 @@ def test_a_film_that_has_changed_is_looked_through_again(library: Library, threa
 
 
 def test_a_damaged_film_fails_for_all_who_ask(library: Library, threads: Threads, tmp_path: Path) -> None:
-    """With the reason, and nobody is left waiting."""
+    """With the reason, after one look at it, and nobody is left waiting."""
     (tmp_path / "film.mp4").write_bytes(b"no film at all")
     found = ask(library, "film.mp4", 3)
     threads.work()
     assert len(found) == 3
     assert all("cannot be played" in failure.getErrorMessage() for failure in found)
+    assert threads.done.count("_read_index") == 1
     assert open_files(tmp_path) == []
 
 
@@ -99,6 +100,42 @@ def test_no_more_lookups_than_a_disk_can_bear(library: Library, threads: Threads
     assert found[0].check(NotFound)
     threads.work()
     assert len(found) == Library.MAX_LOOKUPS + 1
+
+
+def test_who_waits_for_an_index_is_one_who_looks(
+    library: Library, threads: Threads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask for a film while it is looked through, few files are open; the others get no for an answer."""
+    monkeypatch.setattr(Library, "MAX_LOOKUPS", 3)
+    found = ask(library, "film.mp4", 3)
+    threads.work(until="_read_index")
+    (refused,) = ask(library, "film.mp4")
+    assert "too many files" in refused.getErrorMessage()
+    assert len(open_files(tmp_path)) == 3
+    threads.work()
+    again = ask(library, "film.mp4")
+    threads.work()
+    for file in (*found, *again):
+        file.close()
+    assert len(again) == 1
+
+
+def test_no_more_open_films_than_the_server_can_bear(
+    library: Library, threads: Threads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who plays many films over few connections leaves files for everybody else's; a film that is closed makes room."""
+    monkeypatch.setattr(Library, "MAX_OPEN", 2)
+    found = ask(library, "film.mp4", 3)
+    assert found.pop().check(NotFound)
+    threads.work()
+    (refused,) = ask(library, "film.mp4")
+    assert refused.getErrorMessage() == "2 files are open already"
+    found.pop().close()
+    again = ask(library, "film.mp4")
+    threads.work()
+    for file in (*found, *again):
+        file.close()
+    assert open_files(tmp_path) == []
 
 
 def test_the_oldest_indexes_go_first(library: Library, threads: Threads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

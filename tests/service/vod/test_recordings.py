@@ -282,6 +282,22 @@ async def test_a_player_is_listed(world: VodWorld) -> None:
 
 
 @in_memory
+async def test_one_connection_cannot_have_all_files(world: VodWorld) -> None:
+    """When as many files are open as may be, the next film is refused with the reason; one that ends makes room."""
+    assert world.server.vod is not None
+    world.server.vod.library.MAX_OPEN = 2
+    client = await world.client("vod")
+    for _ in range(2):
+        await client.play("mp4:film.mp4")
+    await client.call("createStream", None)
+    client >> play("mp4:odd.mp4", 3)
+    refusal = await client.status("NetStream.Play.StreamNotFound")
+    assert refusal["description"] == "2 files are open already"
+    client >> call("closeStream", None, stream_id=1) >> play("mp4:odd.mp4", 3)
+    await client.heard("StreamIsRecorded 3")
+
+
+@in_memory
 async def test_who_leaves_while_the_film_is_opened(world: VodWorld) -> None:
     """Nobody is served, and nothing stays open."""
     assert world.server.vod is not None

@@ -39,6 +39,56 @@ async def test_a_folder_with_a_password(open_web: OpenWeb, tmp_path: Path) -> No
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("domain", ["films/private", "/films//private/"])
+async def test_a_folder_inside_a_folder_has_a_password(open_web: OpenWeb, tmp_path: Path, domain: str) -> None:
+    """With all that is in it, and with nothing beside it; a folder further inside has passwords of its own."""
+    for name in ("ann", "bob"):
+        (tmp_path / name).write_text(f"{name}:{hashlib.md5(b'secret').hexdigest()}\n")
+    web = open_web(auth=(FolderAuth(domain, "ann", True), FolderAuth("films/private/bob", "bob", True)))
+    expected = {"films/private": 401, "films/private/new": 401, "films/private/bob": 200, "films": 200, "private": 200}
+    for folder, status in expected.items():
+        web.write(f"{folder}/a.txt", b"inside")
+        assert (await web.ask(f"/{folder}/a.txt", Authorization=basic("bob", "secret"))).status == status
+    assert (await web.ask("/films/private/new/a.txt", Authorization=basic("ann", "secret"))).body == b"inside"
+    assert (await web.ask("/films/private/bob/a.txt", Authorization=basic("ann", "secret"))).status == 401
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_whole_web_root_has_a_password(open_web: OpenWeb) -> None:
+    """The pages that come with the server are in it."""
+    web = open_web(auth=(FolderAuth("/", "passwords", True),))
+    web.write("a.txt", b"inside")
+    for path in ("/", "/a.txt", "/js/api.js"):
+        assert (await web.ask(path)).status == 401
+
+
+def test_a_password_for_a_folder_that_cannot_be_is_an_error_at_start(tmp_path: Path) -> None:
+    """The files would be open where they really are."""
+    with pytest.raises(CommandError, match=r"auth: domain: .* leads out of its folder"):
+        Web(tmp_path, auth=(FolderAuth("films/../private", "passwords", True),))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_shared_cache_does_not_keep_what_has_a_password(open_web: OpenWeb, tmp_path: Path) -> None:
+    """From memory and from the disk, whole and in part; the same names in an open folder may be kept as ever."""
+    (tmp_path / "passwords").write_text(f"ann:{hashlib.md5(b'secret').hexdigest()}\n")
+    web = open_web(auth=(FolderAuth("private", "passwords", True),))
+    for folder in ("private", "open"):
+        web.publish(f"{folder}/fresh.ts", b"segment")
+        web.write(f"{folder}/old.ts", b"segment")
+        web.write(f"{folder}/a.key", b"k" * 16)
+
+    async def kept(path: str, **headers: str) -> str:
+        return (await web.ask(path, Authorization=basic("ann", "secret"), **headers)).headers["cache-control"]
+
+    for name in ("fresh.ts", "old.ts"):
+        assert (await kept(f"/open/{name}")).startswith("public, max-age=")
+        assert (await kept(f"/private/{name}")).startswith("private, max-age=")
+        assert (await kept(f"/private/{name}", Range="bytes=0-1")).startswith("private, max-age=")
+    assert await kept("/private/a.key") == "no-store"
+
+
+@pytest_twisted.ensureDeferred
 async def test_attack_on_passwords_is_slowed_down(open_web: OpenWeb) -> None:
     """After some wrong ones an address is not heard for a while, not even with the right one."""
     web = open_web(api_proxy=ApiProxy("basic", "user", "secret", "ems"))

@@ -2,6 +2,7 @@
 
 import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from twisted.internet.testing import StringTransport
 from ems.net.registry import CounterSet
 from ems.web.answers import refuse
 from ems.web.channel import IN_A_ROW, WebFactory
-from tests.service.web.browsing import Web, parse_answer, until
+from tests.certificates import make_certificate
+from tests.service.web.browsing import OpenWeb, Web, parse_answer, until
 
 
 def request(web: Web, path: str, *lines: str) -> bytes:
@@ -65,6 +67,20 @@ async def test_a_client_that_wants_no_more_is_let_go(web: Web, line: str) -> Non
     client = await web.raw(request(web, "/a.ts", f"Connection: {line}"))
     assert b"\r\nConnection: close\r\n" in client.received
     assert client.received.endswith(b"alive")
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("mode", ["disabled", "always"])
+async def test_who_is_one_too_many_is_let_go_at_once(open_web: OpenWeb, tmp_path: Path, log_events: list[Any], mode: str) -> None:
+    """Over HTTPS as over HTTP: the connection closes before anything is said, and that is no mistake for the log."""
+    key, certificate = map(str, make_certificate().write(tmp_path))
+    web = open_web(ssl_mode=mode, ssl_key_file=key, ssl_cert_file=certificate, max_concurrent_connections=1)
+    first = await web.connect()
+    await until(lambda: len(web.service.factory) == 1, "the first client to be there")
+    second = await web.connect()
+    await until(lambda: second.lost, "the second one to be let go")
+    assert (first.lost, second.received) == (False, b"")
+    assert not any("log_failure" in event for event in log_events)
 
 
 @pytest_twisted.ensureDeferred

@@ -37,6 +37,18 @@ async def test_any_http_library_can_fetch(web: Web) -> None:
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+async def test_a_file_that_grows_is_asked_for_again(web: Web, size: int) -> None:
+    """The segments of one file come one behind the other: a cache that kept the file would have no later ones."""
+    path = web.write("show/segment_1.ts", bytes(size))
+    web.server.published.grows(path)
+    for headers in ({}, {"Range": "bytes=0-99"}):
+        assert (await web.ask("/show/segment_1.ts", **headers)).headers["cache-control"] == "no-cache"
+    web.server.published.complete(path)
+    assert "immutable" in (await web.ask("/show/segment_1.ts")).headers["cache-control"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_head_is_get_without_the_body(web: Web) -> None:
     """With the same headers; players look at the length."""
     web.write("film.mp4", b"x" * 100_000)

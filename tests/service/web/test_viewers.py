@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred
 
 from ems.api.commands import load_commands
 from ems.api.reply import Reply
@@ -12,6 +13,7 @@ from ems.api.request import parse_request
 from ems.jobs.job import Job
 from ems.published import PublishedFile, Unavailable
 from ems.web import live as live_module
+from ems.web.conditions import entity_tag
 from ems.web.downloads import Downloads
 from tests.service.web.browsing import OpenWeb, Web, until
 
@@ -88,6 +90,30 @@ async def test_polling_with_conditions_is_watching(web: Web) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_film_that_a_client_has_already_is_no_download(open_web: OpenWeb) -> None:
+    """Nothing is sent, so no event tells of it, and its alias is not used up."""
+    web = open_web(has_group_name_aliases=True)
+    tag = entity_tag(web.write("film.mp4", b"film").stat().st_mtime, 4)
+    await tell(web, "addGroupNameAlias groupName=film.mp4 aliasName=ticket")
+    assert (await web.ask("/ticket", If_None_Match=tag)).status == 304
+    web.service._downloads.end_all()
+    assert web.told("mediaFileDownloaded") == []
+    assert (await web.ask("/ticket")).body == b"film"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_playlist_that_a_client_has_already_is_watched(open_web: OpenWeb) -> None:
+    """A browser has kept the master playlist from the last time: the session begins, and the rest is found."""
+    web = open_web(has_group_name_aliases=True)
+    show(web)
+    tag = entity_tag((web.root / "show/playlist.m3u8").stat().st_mtime, len(MASTER))
+    await tell(web, "addGroupNameAlias groupName=show aliasName=tonight")
+    assert (await web.ask("/tonight", If_None_Match=tag)).status == 304
+    assert (await web.ask("/hi/segment_1.ts")).status == 200
+    assert len(web.told("streamingSessionStarted")) == 1
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_whole_file_is_a_download(web: Web) -> None:
     """One event when its last byte has gone; none for pages, playlists or half a file."""
     web.write("film.mp4", b"x" * 1_000_000)
@@ -121,7 +147,9 @@ async def test_an_alias_is_for_one_viewer(open_web: OpenWeb) -> None:
     master = await web.ask("/tonight")
     assert (master.body, master.headers["content-type"]) == (MASTER, "application/vnd.apple.mpegurl")
     assert (await web.ask("/hi/playlist.m3u8")).body == CHILD
-    assert (await web.ask("/hi/segment_1.ts")).status == 200
+    segment = await web.ask("/hi/segment_1.ts")
+    assert segment.status == 200
+    assert segment.headers["cache-control"].startswith("private, "), "a shared cache would give it to everybody"
     assert (await web.ask("/show/hi/segment_1.ts")).status == 404
     (session,) = web.service.sessions
     assert (session.alias, session.bytes_sent) == ("tonight", len(MASTER) + len(CHILD) + 1000)
@@ -147,9 +175,45 @@ async def test_a_group_with_one_playlist_and_a_film(open_web: OpenWeb) -> None:
     assert (await web.ask("/film.mp4")).status == 200
     await tell(web, "addGroupNameAlias groupName=film.mp4 aliasName=ticket")
     assert (await web.ask("/film.mp4")).status == 404
-    assert (await web.ask("/ticket")).body == b"film"
+    film = await web.ask("/ticket")
+    assert (film.body, film.headers["cache-control"]) == (b"film", "private, max-age=3600")
     assert (await web.ask("/ticket")).status == 404
     assert len(web.told("mediaFileDownloaded")) == 2
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("path", ["/tonight", "/ticket", "/hi/long.ts"])
+async def test_who_leaves_while_his_file_is_looked_for_leaves_nothing(
+    open_web: OpenWeb, monkeypatch: pytest.MonkeyPatch, log_events: list[Any], path: str
+) -> None:
+    """Neither an open file nor a viewer who is counted for ever, nor a traceback."""
+    web = open_web(has_group_name_aliases=True)
+    show(web)
+    for name in ("film.mp4", "show/hi/long.ts"):
+        web.write(name, bytes(300_000))
+    await tell(web, "addGroupNameAlias groupName=film.mp4 aliasName=ticket")
+    await tell(web, "addGroupNameAlias groupName=show aliasName=tonight")
+    if path == "/hi/long.ts":
+        await web.ask("/tonight")
+    viewers = len(web.service.sessions)
+    find, found, left = web.service._files.find, [], Deferred[None]()
+
+    async def slowly(wanted: str) -> Any:
+        found.append(await find(wanted))
+        await left
+        return found[-1]
+
+    monkeypatch.setattr(web.service._files, "find", slowly)
+    client = await web.connect()
+    client.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\n\r\n".encode())
+    await until(lambda: found, "the file to be looked for")
+    client.transport.abortConnection()
+    await until(lambda: not len(web.service.factory), "the client to be gone")
+    left.callback(None)
+    assert found[0].descriptor == -1
+    assert (len(web.service.sessions), len(web.service._downloads)) == (viewers, 0)
+    assert not any(session.active for session in web.service.sessions)
+    assert not any("log_failure" in event for event in log_events)
 
 
 @pytest_twisted.ensureDeferred
@@ -191,8 +255,6 @@ class LowLatency:
     """A playlist whose next part is there when the test says so."""
 
     def __init__(self) -> None:
-        from twisted.internet.defer import Deferred
-
         self.next: Deferred[PublishedFile] = Deferred()
         self.cancelled = 0
 
@@ -200,8 +262,6 @@ class LowLatency:
         if int(query.get("_HLS_part", 0)) < 0 or int(query.get("_HLS_msn", 0)) > 1000:
             raise Unavailable(400, "no such part")
         if query:
-            from twisted.internet.defer import CancelledError, Deferred
-
             mine: Deferred[PublishedFile] = Deferred()
             self.next.addCallback(lambda file: (mine.called or mine.callback(file), file)[1])
             try:

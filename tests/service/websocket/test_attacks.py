@@ -106,6 +106,19 @@ def test_a_flood_of_messages(server: Server) -> None:
     assert not client.connected
 
 
+def test_more_bytes_than_one_client_may_have(server: Server) -> None:
+    """Large texts, which are work for the server: 128 KiB a second for as long as one likes, and no byte more."""
+    client = RawClient(server, PROTOCOL)
+    text = frame(TEXT, b'"' + b"x" * ((64 << 10) - 2) + b'"')
+    for _ in range(3):
+        client.send(text, text)
+        assert len(client.texts()) == 2
+        server.clock.advance(1)
+    client.send(text, text, frame(TEXT, b"1"))
+    assert client.closed_with() == (1008, "more than 128 KiB of metadata a second")
+    leave(server, client)
+
+
 def test_many_messages_a_second_are_fine(server: Server) -> None:
     """Five hundred a second, for as long as one likes."""
     client = RawClient(server, PROTOCOL)

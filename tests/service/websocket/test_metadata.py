@@ -10,9 +10,11 @@ import pytest
 import pytest_twisted
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from pytest_twisted import ensureDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from ems.config import AcceptorConfig, Application
 from ems.errors import CommandError
@@ -190,6 +192,21 @@ async def test_over_tls(site: Site, tmp_path: Path) -> None:
     await site.until(lambda: len(page.messages) == 50)
     assert page.said == [*range(50)]
     assert next(iter(site.server.connections)).tags == ("TCP", "ISSL", "IWS", "WSMETA")
+
+
+@ensureDeferred
+async def test_who_is_turned_away_over_tls_is_gone_at_once(site: Site, tmp_path: Path) -> None:
+    """A service that is disabled closes the connection before TLS has begun, and counts it."""
+    key, certificate = map(str, make_certificate().write(tmp_path))
+    port = site.listen("wssJsonMeta", ssl_key=key, ssl_cert=certificate)
+    (acceptor,) = site.server.acceptors.services.values()
+    acceptor.enabled = False
+    gone: list[Failure] = []
+    client = Protocol()
+    client.connectionLost = gone.append  # type: ignore[method-assign,assignment]
+    await connectProtocol(TCP4ClientEndpoint(site.reactor, "127.0.0.1", port), client)
+    await site.until(lambda: gone)
+    assert (acceptor.accepted, acceptor.dropped) == (0, 1)
 
 
 @ensureDeferred

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ems.config import AcceptorConfig, Config, ConfigError, LogAppender, load_config, parse_config
@@ -48,7 +48,15 @@ def test_a_configuration_of_the_2_0_generation_loads_unchanged(original: Callabl
     config = original("original_2_0.lua")
     application = config.application
     assert config.warnings == ()
-    assert [line.split(": ")[1] for line in config.notes] == ["applications[1].authentication.rtmp.encoderAgents"]
+    assert [line.split(": ")[1].removeprefix("applications[1].") for line in config.notes] == [
+        "acceptors[5].clustering",
+        "acceptors[6].clustering",
+        "mediaStorage.sample.metaFolder",
+        "mediaStorage.sample.seekGranularity",
+        "mediaStorage.recordedStreamsStorage",
+        "webrtc",
+        "authentication.rtmp.encoderAgents",
+    ]
     assert (application.name, application.aliases) == ("evostreamms", ("er", "live", "vod"))
     assert [acceptor.port for acceptor in application.acceptors[:4]] == [1112, 7777, 1222, 1935]
     assert len(application.acceptors) == 14
@@ -67,7 +75,12 @@ def test_a_configuration_of_the_1_7_generation_loads_unchanged(original: Callabl
     """The buffers at the top level, as that generation documents them, count where the application gives none."""
     config = original("original_1_7.lua")
     assert config.warnings == ()
-    assert [line.split(": ")[1] for line in config.notes] == ["applications[1].maxRtspOutBuffer"]
+    assert [line.split(": ")[1].removeprefix("applications[1].") for line in config.notes] == [
+        "acceptors[5].clustering",
+        "acceptors[6].clustering",
+        "mediaStorage.recordedStreamsStorage",
+        "maxRtspOutBuffer",
+    ]
     assert config.application.max_rtmp_out_buffer == 512 * 1024
     assert config.application.max_rtsp_out_buffer == 65536
     assert config.application.media_storage.storages[0].client_side_buffer == 20
@@ -97,7 +110,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         "config.lua: applications[1].acceptors[2].port: expected 1–65535, got 99999",
         'config.lua: applications[1].acceptors[3].ip: expected an IP address or a host name, got "300.1.1.1"',
         'config.lua: applications[1].acceptors[3].port: expected 1–65535, got "x"',
-        "config.lua: applications[1].acceptors[4].ip: is missing, and there is no path of a Unix socket either",
+        "config.lua: applications[1].acceptors[4].ip: is missing, expected an IP address or a host name",
         "config.lua: applications[1].acceptors[4].port: is missing, expected 1–65535",
         'config.lua: applications[1].acceptors[5]: expected a table, got "no"',
         "config.lua: applications[1].manhole: expected a table, got 1",
@@ -130,6 +143,12 @@ def test_the_text_of_the_error_has_a_line_for_each_problem() -> None:
         ({"authentication": {"rtmp": {"type": "digest", "usersFile": "u"}}}, 'rtmp.type: expected "adobe", got "digest"'),
         ({"authentication": {"rtmp": {"type": "adobe"}}}, "rtmp.usersFile: is missing, expected a path"),
         ({"authentication": {"rtsp": {"usersFile": "u"}}}, 'rtsp.usersFile: no such file: "u"'),
+        (
+            {"authentication": {"rtmp": {"type": "adobe", "usersFile": "u", "verifierUri": "http://x/"}}},
+            "rtmp.verifierUri: is not in this version, and publishers would not be verified",
+        ),
+        ({"acceptors": [{"path": "run/api", "protocol": "inboundJsonCli"}]}, "acceptors[1].path: Unix sockets are not in this"),
+        ({"acceptors": [rtmp(path="run/rtmp")]}, "acceptors[1].path: Unix sockets are not in this"),
         ({"eventLogger": {"sinks": [{"type": "rpc"}]}}, "sinks[1].url: is missing, and a sink of type RPC needs it"),
         ({"eventLogger": {"sinks": [{"type": "file"}]}}, "sinks[1].filename: is missing"),
         ({"eventLogger": {"sinks": [{"type": "RPC", "url": "file:///etc"}]}}, "sinks[1].url: expected an http://"),
@@ -224,10 +243,55 @@ def test_an_optional_acceptor_waits_for_its_certificate(tmp_path: Path) -> None:
     assert config.notes == ('config.lua: applications[1].acceptors[1]: inboundRtmps on port 4443 is off: there is no "k"',)
 
 
-def test_a_unix_socket_needs_no_port() -> None:
-    """``path`` stands for ip and port."""
-    (acceptor,) = parse(table(acceptors=[{"path": "run/api", "protocol": "inboundUdsJsonCli"}])).application.acceptors
-    assert (acceptor.path, acceptor.port) == ("run/api", 0)
+def test_a_unix_socket_of_an_unknown_protocol_is_skipped() -> None:
+    """A file that has the original's doors on Unix sockets still starts: they are unknown protocols before all else."""
+    config = parse(table(acceptors=[{"path": "run/api", "protocol": "inboundUdsJsonCli"}]), known_protocols=PROTOCOLS)
+    assert config.application.acceptors == ()
+    assert len(config.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("application", "place"),
+    [
+        ({"autoDASH": {"targetFolder": "web"}}, "autoDASH"),
+        ({"serverNameStreamPrefix": "a_"}, "serverNameStreamPrefix"),
+        ({"forceRtmpDatarate": True}, "forceRtmpDatarate"),
+        ({"runWebUI": False}, "runWebUI"),
+        ({"metaFileGenerator": True}, "metaFileGenerator"),
+        ({"scanInterval": 5}, "scanInterval"),
+        ({"vodRedirectRtmpIp": "192.0.2.1"}, "vodRedirectRtmpIp"),
+        ({"transcoder": {"scriptPath": "mine.sh"}}, "transcoder"),
+        ({"mediaStorage": {"films": {"mediaFolder": "/", "enableStats": True}}}, "mediaStorage.films.enableStats"),
+        (
+            {"mediaStorage": {"films": {"mediaFolder": "/", "externalSeekGenerator": True}}},
+            "mediaStorage.films.externalSeekGenerator",
+        ),
+        ({"acceptors": [rtmp(clustering=True)]}, "acceptors[1].clustering"),
+    ],
+)
+def test_who_asks_for_what_is_not_there_is_told(application: dict[str, Any], place: str) -> None:
+    """A key that does nothing in this version costs a line at the start, and nothing else."""
+    config = parse(table(**application))
+    assert (config.warnings, config.notes) == ((), (f"config.lua: applications[1].{place}: is not in this version",))
+
+
+def test_nobody_is_told_of_what_nobody_asks_for() -> None:
+    """The usual values of such keys, as the original shipped them, pass without a word."""
+    usual = {
+        "runWebUI": True,
+        "forceRtmpDatarate": False,
+        "vodRedirectRtmpIp": "",
+        "transcoder": {"scriptPath": "emsTranscoder.sh"},
+    }
+    assert parse(table(**usual, acceptors=[rtmp(clustering=False)])).notes == ()
+
+
+def test_our_own_configuration_asks_for_nothing_that_is_not_there(tmp_path: Path) -> None:
+    """A first start has no line about a key."""
+    (tmp_path / "media").mkdir()
+    config = load_config(HERE.parents[2] / "config/config.lua", directory=tmp_path)
+    assert config.warnings == ()
+    assert [line for line in config.notes if " is off: there is no " not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -281,13 +345,13 @@ def test_paths_of_the_application_start_at_its_folder(tmp_path: Path) -> None:
     values = table(
         appDir="app",
         authPersistenceFile="/var/auth.xml",
-        acceptors=[rtmp(sslKey="k", sslCert="/c", optional=True), {"path": "s", "protocol": "x"}],
+        acceptors=[rtmp(whitelist="w", blacklist="/b")],
         mediaStorage={"recordedStreamsStorage": "media"},
     )
     application = parse(values, directory=tmp_path).application
     assert application.auth_persistence_file == "/var/auth.xml"
     assert application.ingest_points_persistence_file == "app/./ingestpoints.xml"
-    assert application.acceptors[0].path == "app/s"
+    assert (application.acceptors[0].whitelist, application.acceptors[0].blacklist) == ("app/w", "/b")
     assert application.media_storage.recorded_streams_storage == "app/media"
     assert application.app_dir == "app"
 
@@ -360,6 +424,7 @@ anything = st.recursive(
 NAMES = st.sampled_from(["acceptors", "aliases", "mediaStorage", "eventLogger", "authentication", "manhole", "autoHLS", "name"])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, anything))
 def test_no_table_of_any_shape_raises_anything_but_a_config_error(application: dict[str, Any]) -> None:
     """Whatever a program puts into its tables, the answer is a configuration or a list of problems."""

@@ -1,21 +1,25 @@
 """What `TsDemuxer` makes of streams as they are: cut anywhere, damaged, scrambled, of other packet sizes, and hostile."""
 
 import random
+import time
 
 import pytest
 
 from ems.errors import MalformedData
-from ems.formats.mpegts import demux, pes, psi
+from ems.formats.mpegts import demux, pes, pictures, psi, sounds, waiting
 from ems.formats.mpegts.clock import SampleClock
 from ems.formats.mpegts.demux import TsDemuxer
 from ems.formats.mpegts.events import Discontinuity, Sample, Scrambled, TimedMetadata
+from ems.formats.mpegts.framings import MAX_DEPENDENT, Ac3
 from ems.formats.mpegts.mux import TsMuxer
-from ems.formats.mpegts.packets import TICKS_RANGE, PacketWriter, to_nanoseconds
-from ems.formats.mpegts.psi import MAX_STREAMS, Stream
+from ems.formats.mpegts.nal_rules import AVC, MAX_SETS_SIZE, SetKey
+from ems.formats.mpegts.opus_layout import with_control_header
+from ems.formats.mpegts.packets import PAYLOAD_SIZE, TICKS_RANGE, PacketWriter, to_nanoseconds
+from ems.formats.mpegts.psi import MAX_STREAMS, ProgramMap, Stream
 from ems.formats.mpegts.sync import DISTANCES, MAX_GARBAGE
 from ems.media import aac, h264
 from ems.media.frame import SECOND
-from ems.media.nal import MAX_ACCESS_UNIT, START_CODE, join_lengths, split_lengths
+from ems.media.nal import MAX_ACCESS_UNIT, MAX_PARAMETER_SET, START_CODE, join_lengths, split_lengths
 from ems.media.track import Codec, Kind
 from tests.ts_streams import (
     AAC,
@@ -59,6 +63,22 @@ def units(writer: PacketWriter, *payloads: tuple[int | None, bytes], stream_id: 
             head = head[:4] + b"\0\0" + head[6:]
         out += writer.unit(b"", head, data)
     return out
+
+
+def stuffed(pid: int, *payloads: bytes, first: int = 1) -> list[bytes]:
+    """Packets that go on with a PES packet, each with one of these payloads, perhaps empty, behind stuffing."""
+    return [
+        bytes((0x47, pid >> 8, pid & 0xFF, 0x30 | number & 15, 183 - len(data), 0)).ljust(188 - len(data), b"\xff") + data
+        for number, data in enumerate(payloads, first)
+    ]
+
+
+def sharing(*numbers: int, repeats: int = 5) -> bytes:
+    """A PAT of programs with these numbers, whose maps share a PID, and the maps: the n-th has a stream on PID 256 + n."""
+    associations, maps = PacketWriter(0), PacketWriter(0x1000)
+    listed = [psi.write_pmt(ProgramMap(number, 256 + at, (Stream(256 + at, 0x0F),))) for at, number in enumerate(numbers)]
+    once = psi.write_pat(dict.fromkeys(numbers, 0x1000))
+    return b"".join(associations.section(once) + b"".join(map(maps.section, listed)) for _ in range(repeats))
 
 
 def of(frames: list[bytes], data: bytes) -> bool:
@@ -465,6 +485,115 @@ def test_an_access_unit_without_end() -> None:
         demuxer.receive(bytes(goes_on))
         assert sum(map(len, demuxer._streams[VIDEO].parts)) <= MAX_ACCESS_UNIT + len(piece)
     assert demuxer.statistics.malformed == 1
+
+
+def test_packets_without_payload_are_not_kept() -> None:
+    """A PES packet of which nothing but stuffing comes takes no memory, and goes on when its bytes come."""
+    demuxer, frame = TsDemuxer(), aac.adts_header(AAC.config, 600) + bytes(600)
+    whole = pes.write_header(0xC0, len(frame), 9000, 9000, aligned=True) + frame
+    demuxer.receive(tables(ADTS_STREAM))
+    demuxer.receive(PacketWriter(AUDIO).unit(b"", whole[:184], b""))
+    empty = stuffed(AUDIO, *[b""] * 1600)
+    demuxer.receive(b"".join(empty))
+    assert len(demuxer._streams[AUDIO].parts) == 1
+    rest = stuffed(AUDIO, *(whole[start : start + 100] for start in range(184, len(whole), 100)))
+    assert [sample.dts_ticks for sample in samples(demuxer.receive(b"".join(rest)))] == [9000]
+
+
+def test_a_pes_packet_of_stuffing() -> None:
+    """One whose bytes come one by one is dropped at the limit, and costs no more time with each of them."""
+    demuxer, began = TsDemuxer(), time.process_time()
+    demuxer.receive(tables(ADTS_STREAM))
+    demuxer.receive(PacketWriter(AUDIO).unit(b"", b"\0\0\1\xc0\xff\xff\x80\0\0".ljust(184, b"x"), b""))
+    limit = MAX_ACCESS_UNIT // PAYLOAD_SIZE
+    for number, packet in enumerate(stuffed(AUDIO, *[b"x"] * limit), 2):
+        demuxer.receive(packet)
+        assert len(demuxer._streams[AUDIO].parts) == (number if number <= limit else 0)
+    assert demuxer.statistics.malformed == 1
+    assert time.process_time() - began < 5, "one packet takes 10 µs"
+
+
+def test_a_picture_of_countless_pes_packets() -> None:
+    """A picture that goes on in packets of nothing for ever is refused, and so is what never gets to a picture."""
+    reader = pictures.PictureReader(VIDEO, AVC)
+    for _ in range(pictures.MAX_PIECES):
+        assert reader.receive(pes.PesPacket(0xE0, 0, 0, False, b""), 0) == []
+    with pytest.raises(MalformedData, match="PES packets of 0 bytes pass the limits"):
+        reader.receive(pes.PesPacket(0xE0, 0, 0, False, b""), 0)
+    reader.lose()
+    for number in range(2 * pictures.MAX_LEAD):
+        assert reader.receive(pes.PesPacket(0xE0, number, number, False, annexb(b"\x06\x05")), 100) == []
+        assert len(reader._lead) <= pictures.MAX_LEAD
+
+
+def test_a_frame_of_sound_in_countless_pes_packets() -> None:
+    """One whose bytes come one by one, each with a time, has that of the first; the next frame has the newest."""
+    opus = Stream(AUDIO, 0x06, psi.descriptor(psi.REGISTRATION, b"Opus") + psi.descriptor(psi.EXTENSION, b"\x80\2"))
+    frame = with_control_header(b"\xfc" + bytes(400))
+    demuxer, writer = TsDemuxer(), PacketWriter(AUDIO)
+    found = demuxer.receive(tables(opus) * 2)
+    for number in range(len(frame)):
+        found += demuxer.receive(units(writer, (9000 + number, frame[number : number + 1]), stream_id=0xBD))
+        reader = demuxer._streams[AUDIO].reader
+        assert isinstance(reader, sounds.SoundReader)
+        assert len(reader._marks) <= sounds.MAX_MARKS
+    found += demuxer.receive(units(writer, (90_000, frame), stream_id=0xBD))
+    assert [sample.dts_ticks for sample in samples(found)] == [9000, 90_000]
+
+
+def test_countless_dependent_substreams() -> None:
+    """An E-AC-3 frame has eight at most, however long the row behind it is: it is not gone through with each packet."""
+    head = b"\x0b\x77%c\x03\x00\x80\0\0"
+    independent, dependent = head % 0, head % 0x40
+    for count in range(20):
+        frame = Ac3(AUDIO).frame(independent + dependent * count, 0)
+        assert frame is not None
+        assert frame.end == 8 * (1 + min(count, MAX_DEPENDENT))
+
+
+def test_countless_samples_while_a_track_is_waited_for() -> None:
+    """Frames of nothing, all of one time, are not held back for ever."""
+    held, found = waiting.TrackWaiting(), 0
+    held.expect([VIDEO, AUDIO])
+    for _ in range(waiting.MAX_HELD_SAMPLES + 1):
+        found = len(held.receive(Sample(AAC, 0, 0, True, b"")))
+    assert found == waiting.MAX_HELD_SAMPLES + 2
+
+
+def test_a_parameter_set_beyond_all_measure() -> None:
+    """One that no configuration can hold is passed over, and the pictures go on."""
+    monster = PPS[:1] + b"\x28" + bytes((7,)) * MAX_PARAMETER_SET
+    first, second = (annexb(AUD, SPS, PPS, monster, avc_slice(number, key=True)) for number in range(2))
+    found = samples(demuxed(tables(AVC_STREAM) + units(PacketWriter(VIDEO), (0, first), (3600, second), told=False)))
+    assert [(sample.dts_ticks, sample.track.config) for sample in found] == [(0, H264.config), (3600, H264.config)]
+
+
+def test_countless_parameter_sets() -> None:
+    """Those of a stream take no more memory than is said, whatever their ids; one that is replaced does not count."""
+    sets: dict[SetKey, bytes] = {}
+    large = [bytes((0x68, number)).ljust(60_000, b"x") for number in (0x80, 0x40, 0x60, 0x20)]
+    AVC.learn(sets, 8, large[0])
+    AVC.learn(sets, 8, large[0][:-1] + b"y")
+    with pytest.raises(MalformedData, match="parameter sets of"):
+        for nal in large:
+            AVC.learn(sets, 8, nal)
+    assert len(sets) == MAX_SETS_SIZE // 60_000
+
+
+@pytest.mark.parametrize(("wanted", "number"), [(None, 1), (1, 1), (2, 2)])
+def test_programs_whose_maps_share_a_pid(wanted: int | None, number: int) -> None:
+    """The map of the chosen program is found among them, and told once."""
+    found = programs(demuxed(sharing(1, 2), TsDemuxer(wanted)))
+    assert [(program.program_number, program.pcr_pid) for program in found] == [(number, 255 + number)]
+
+
+def test_a_program_takes_the_place_of_another() -> None:
+    """One of another number on the same PID is found, though its map had been passed over before."""
+    once = tables(ADTS_STREAM, program=1)
+    again = PacketWriter(0).section(psi.write_pat({2: 0x1000}, version=1))
+    other = PacketWriter(0x1000).section(psi.write_pmt(ProgramMap(2, AUDIO, (ADTS_STREAM,))))
+    events = demuxed(once + b"".join(counted(split(other + again + other + other))))
+    assert [program.program_number for program in programs(events)] == [1, 2]
 
 
 def test_many_access_units_without_end() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ems.formats import sdp
-from ems.formats.rtp.aac import AacDepacketiser, AuHeaders
+from ems.formats.rtp.aac import MAX_UNITS, AacDepacketiser, AuHeaders
 from ems.formats.rtp.av1_record import make_record
 from ems.formats.rtp.depacketise import make_depacketiser, make_track_depacketiser
 from ems.formats.rtp.fragments import MAX_KEYFRAME_WAIT
@@ -20,7 +20,7 @@ from ems.formats.rtp.payload import AccessUnit, Depacketiser
 from ems.formats.rtp.sounds import g711_track, opus_track
 from ems.media import aac, ac3, av1, h264, h265, mp3, opus
 from ems.media.frame import Frame
-from ems.media.nal import MAX_ACCESS_UNIT, join_lengths, split_lengths
+from ems.media.nal import MAX_ACCESS_UNIT, MAX_PARAMETER_SET, join_lengths, split_lengths
 from ems.media.track import Codec, Track
 from tests.unit.media import vectors
 from tests.unit.media.mutation import mutated
@@ -274,6 +274,15 @@ def test_a_changed_configuration_comes_with_its_first_picture() -> None:
     assert [unit.track.width for unit in (*first, *second)] == [640, 1920]
 
 
+def test_a_parameter_set_beyond_all_measure_is_passed_over() -> None:
+    """One that no configuration can hold does not keep the pictures from being seen."""
+    depacketiser, size = H264Depacketiser(0), MAX_PARAMETER_SET // 2
+    monster = [b"\x7c" + bytes((flags | 8,)) + b"\x28".ljust(size + 1, b"x") for flags in (0x80, 0x40)]
+    units = received(depacketiser, payloads(SPS, PPS, *monster, idr(30)))
+    assert [unit.track.config for unit in units] == [AVC.config]
+    assert depacketiser.malformed == 1
+
+
 def test_repeated_parameter_sets_are_no_change() -> None:
     """The track stays the same object while its configuration does."""
     depacketiser = reader_of(AVC)
@@ -417,6 +426,16 @@ def test_au_headers_that_lie_are_refused(name: str, payload: bytes) -> None:
     units = received(depacketiser, payloads(payload))
     assert units == []
     assert depacketiser.malformed == 1
+
+
+def test_units_of_one_size_without_headers_are_counted() -> None:
+    """As many as there may be are read, each at its time; a packet of more is refused."""
+    headers = AuHeaders.of({"constantsize": "1"})
+    for count, expected in ((MAX_UNITS, MAX_UNITS), (MAX_UNITS + 1, 0)):
+        depacketiser = AacDepacketiser(LC, 44_100, headers)
+        units = received(depacketiser, payloads(b"x" * count))
+        assert [unit.timestamp for unit in units] == [number * 1024 for number in range(expected)]
+        assert depacketiser.malformed == (not expected)
 
 
 def test_an_access_unit_whose_fragment_is_missing_is_dropped() -> None:

@@ -412,6 +412,40 @@ def test_packets_of_others_are_left_out() -> None:
     assert len(receiver.rtp(0, build(96, 40_000, 0, 99, idr(1), True), 2 * SECOND)) == 1
 
 
+def other(number: int, payload_type: int = 13, ssrc: int = 11) -> bytes:
+    """A packet of another payload type, such as comfort noise."""
+    return build(payload_type, number, 5000 + number * 3600, ssrc, b"\x40")
+
+
+def test_other_payload_types_are_no_loss() -> None:
+    """Comfort noise, DTMF and error correction between the pictures of a source neither delay them nor count as lost."""
+    receiver = reception(interval=0)
+    sent = [picture(0, key=True), other(1), picture(2), other(3, 101), other(4, 101), picture(5)]
+    frames = [len(receiver.rtp(0, packet, number * MILLISECOND)) for number, packet in enumerate(sent)]
+    assert frames == [1, 0, 1, 0, 0, 1]
+    medium = receiver.medias[0]
+    assert (medium.foreign, medium.lost, medium.statistics.lost, medium.depacketiser.losses) == (3, 0, 0, 0)
+
+
+def test_other_payload_types_are_put_in_order_too() -> None:
+    """A picture that overtakes them waits for them, and one that is missing beside them is a loss."""
+    receiver = reception(interval=0)
+    sent = [picture(0, key=True), picture(3), other(2), other(1), picture(6), other(5)]
+    assert [len(receiver.rtp(0, packet, number * MILLISECOND)) for number, packet in enumerate(sent)] == [1, 0, 0, 1, 0, 0]
+    assert receiver.expire(SECOND) == []
+    assert (receiver.medias[0].lost, receiver.medias[0].depacketiser.losses) == (1, 1)
+
+
+def test_a_source_of_another_payload_type_does_not_take_over() -> None:
+    """Error correction and repetitions that are sources of their own never become the picture, though they come first."""
+    receiver = reception(interval=0)
+    assert receiver.rtp(0, other(0, 100, ssrc=99), 0) == []
+    assert receiver.medias[0].ssrc is None
+    assert len(receiver.rtp(0, picture(0, key=True), MILLISECOND)) == 1
+    assert receiver.rtp(0, other(1, 100, ssrc=99), 3 * SECOND) == []
+    assert receiver.medias[0].ssrc == 11
+
+
 def test_losses_are_waited_for_and_then_skipped() -> None:
     """A packet that does not come costs its picture and those that need it."""
     receiver = reception(interval=0)

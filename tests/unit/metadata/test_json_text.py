@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ems.errors import MalformedData
+from ems.metadata.amf import from_message, to_message
 from ems.metadata.envelope import is_wrapped, wrap
-from ems.metadata.json_text import MAX_DEPTH, MAX_TEXT, read_json, write_json
+from ems.metadata.json_text import MAX_DEPTH, MAX_TEXT, MAX_VALUES, read_json, write_json
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
@@ -45,6 +46,8 @@ def test_every_json_value_is_read(value: object) -> None:
         ('{"\\udfff":1}', "half a surrogate pair"),
         ('{"a":"\x00"}', "not JSON"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested more than"),
+        ("[" + "0," * (MAX_VALUES - 1) + "0]", "more than 4000 values"),
+        ("[" + '{"":[]},' * (MAX_VALUES // 3) + "null,1]", "more than 4000 values"),
         ('"' + "x" * MAX_TEXT + '"', "more than 64 KiB"),
         ('"' + "ä" * (MAX_TEXT // 2) + '"', "more than 64 KiB"),
     ],
@@ -61,7 +64,16 @@ def test_brackets_inside_strings_do_not_nest() -> None:
     assert read_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)
 
 
-@pytest.mark.parametrize("part", ["[", '{"a":', '"\\', '["', "9", "\\"])
+@pytest.mark.parametrize("text", ["[" + "0," * 3998 + "0]", " [ " + '{"a" : [ ]} , ' * 1332 + "true, 1, null ] "])
+def test_as_many_values_as_rtmp_players_can_get(text: str) -> None:
+    """Containers, names, numbers and words count one each; commas, blanks and the ends of containers do not."""
+    envelope = json.loads(wrap(text, read_json(text), 0))
+    assert from_message(to_message(envelope)) == envelope
+    with pytest.raises(MalformedData):
+        read_json(f"[{text}]")
+
+
+@pytest.mark.parametrize("part", ["[", "0,", '"",', "[],", '{"a":', '"\\', '["', "9", "\\"])
 def test_hostile_texts_are_refused_at_once(part: str) -> None:
     """Deep, unfinished or endless texts cost next to nothing."""
     text = part * (MAX_TEXT // len(part))

@@ -169,10 +169,11 @@ def test_references(reference: str, meant: str) -> None:
     assert referred("rtsp://192.0.2.1:554/a/cam", reference).text == meant
 
 
-def test_a_reference_to_nothing() -> None:
+@pytest.mark.parametrize("reference", ["rtsp://", "//[x", "http://["])
+def test_a_reference_to_nothing(reference: str) -> None:
     """What is no address is refused in words."""
     with pytest.raises(CommandError, match="Invalid URI"):
-        referred("rtsp://192.0.2.1/a", "rtsp://")
+        referred("rtsp://192.0.2.1/a", reference)
 
 
 def test_fields_that_nobody_has_asked_for() -> None:

@@ -4,8 +4,12 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import CertificateOptions
+from twisted.internet.task import Clock
 
-from ems.net.tls_transport import DirectTransport
+from ems.net.tls_transport import DirectTlsFactory, DirectTransport
 
 
 class Reactor:
@@ -108,6 +112,17 @@ def test_closing(ends: tuple[socket.socket, socket.socket]) -> None:
     transport.loseConnection()
     transport.write(b"last")
     assert (reactor.closed, reactor.producer, reactor.drain()) == (True, None, b"last")
+
+
+def test_who_is_turned_away_gets_no_tls() -> None:
+    """Where the server behind TLS wants no connection there is none, so that the port closes the socket."""
+
+    class Full(Factory):
+        def buildProtocol(self, addr: object) -> None:
+            return None
+
+    factory = DirectTlsFactory(CertificateOptions(), False, Full(), Clock())
+    assert factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 40_000)) is None
 
 
 def test_losing(ends: tuple[socket.socket, socket.socket]) -> None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from twisted.logger import LogEvent
 
 from ems.errors import CommandError
 from ems.net.udp import MAX_SEGMENTS, Address, PortPairs, PortRange, UdpSocket, bound_socket, gathered, peer_address
@@ -97,6 +98,23 @@ def test_nobody_listens(open_socket: Open) -> None:
         writer.doRead()
     assert closed.address == ("", 0)
     assert not closed.send(b"x", address)
+
+
+def test_a_datagram_that_makes_trouble(open_socket: Open, received: list[bytes], log_events: list[LogEvent]) -> None:
+    """A datagram at which a protocol fails is dropped; the socket goes on, and the log has it once."""
+    reader, writer = open_socket(), open_socket()
+
+    def tell(data: bytes, address: Address) -> None:
+        if data == b"bad":
+            raise RuntimeError("broken on purpose")
+        received.append(data)
+
+    reader.tell = tell
+    for data in (b"bad", b"good", b"bad", b"better"):
+        writer.send(data, reader.address)
+    reader.doRead()
+    assert received == [b"good", b"better"]
+    assert [event["log_failure"].type for event in log_events if "log_failure" in event] == [RuntimeError]
 
 
 def test_pairs_are_even_and_odd() -> None:

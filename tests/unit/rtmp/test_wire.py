@@ -1,6 +1,7 @@
 """One end of a connection without its socket: handshake, messages, and what the protocol asks for by itself."""
 
 import random
+import time
 
 import pytest
 
@@ -81,3 +82,13 @@ def test_output_is_cut_as_announced() -> None:
         Message(4, 0, 0, b"\0\0\0\0\0\1"),
     ]
     assert wire.take_output() == b""
+
+
+def test_many_answers_cost_what_they_weigh() -> None:
+    """A peer that asks for thousands of answers in one read does not hold the server up for everybody else."""
+    wire = shaken()
+    began = time.process_time()
+    for _ in range(3000):
+        wire.send(3, PICTURE)
+    assert time.process_time() - began < 1
+    assert sent(wire) == [PICTURE] * 3000

@@ -30,3 +30,17 @@ def test_memory_is_bounded() -> None:
     assert files.get(A) is not None
     files.put(C, b"1")
     assert (files.get(A), files.get(B) is None) == (None, False)
+
+
+def test_what_is_nowhere_else_stays() -> None:
+    """A file that is on no disk is there until it is removed, whatever else comes."""
+    files = PublishedFiles()
+    files.MAX_BYTES = 10
+    files.keep(A, b"part")
+    files.put(B, b"123456")
+    files.put(C, b"123456")
+    assert files.get(B) is None
+    kept = files.get(A)
+    assert kept is not None and kept.data == b"part"
+    files.remove(A)
+    assert files.get(A) is None

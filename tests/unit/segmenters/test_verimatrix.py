@@ -140,6 +140,18 @@ def test_a_closed_output_asks_no_more() -> None:
     assert not clock.getDelayedCalls()
 
 
+def test_a_closed_output_waits_for_no_key() -> None:
+    """Segments that are still to be written when the output is over are not kept waiting, and nothing begins again."""
+    server, clock = KeyServer(), Clock()
+    server.late = True
+    keys = started(server, clock)
+    waiting = ensureDeferred(keys.first())
+    keys.close()
+    keys.start()
+    assert waiting.called and ensureDeferred(keys.first()).called
+    assert not clock.getDelayedCalls()
+
+
 def test_each_output_has_an_id_of_its_own() -> None:
     """Two outputs never get the same keys."""
     server, clock = KeyServer(), Clock()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
 from ems.errors import CommandError
 from ems.streams.manager import StreamManager
@@ -138,6 +139,76 @@ def test_a_consumer_may_leave_when_its_source_comes_or_goes(streams: StreamManag
     register(streams, "cam")
     assert (leaving.events, leaving.other.events, last.events) == (["came cam"], [], ["came cam"])
     assert list(streams.outbound.values()) == [last]
+
+
+def test_who_leaves_because_another_is_told_waits_no_more(streams: StreamManager) -> None:
+    """A consumer that has another unsubscribe when their source leaves: the other is not told, and waits for nothing."""
+
+    class Taking(Waiting):
+        __slots__ = ("other",)
+
+        def source_left(self, reason: str) -> None:
+            super().source_left(reason)
+            self.other.unsubscribe()
+
+    stream = register(streams, "cam")
+    taking = Taking(streams, "cam")
+    taking.subscribe()
+    taking.other = waiting(streams, "cam")
+    stream.end("over")
+    assert (taking.events, taking.other.events) == (["came cam", "left over"], ["came cam"])
+    taking.unsubscribe()
+    assert streams._waiting == {}
+
+
+class Failing:
+    """An observer, reporter or consumer whose every method raises."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("broken on purpose")
+
+
+class FailingConsumer(OutboundStream):
+    """A consumer that fails when its source comes, and when it goes."""
+
+    __slots__ = ()
+
+    def source_came(self) -> None:
+        raise RuntimeError("broken on purpose")
+
+    def source_left(self, reason: str) -> None:
+        raise RuntimeError("broken on purpose")
+
+
+def test_nobody_who_fails_holds_a_name(streams: StreamManager, log_events: list[LogEvent]) -> None:
+    """Whoever fails to take note of a stream is in the log; the stream comes and goes for all others, and its name is free."""
+    FailingConsumer(streams, "cam", None).subscribe()
+    after = waiting(streams, "cam")
+    streams.reporters.append(Failing())
+    streams.observers.append(Failing())
+    for _ in range(2):
+        register(streams, "cam").end("over")
+    assert after.events == ["came cam", "left over"] * 2
+    assert streams.inbound == {}
+    assert {event["log_failure"].type for event in log_events if "log_failure" in event} == {RuntimeError}
+
+
+def test_a_stream_that_cannot_be_closed_does_not_stop_the_clock() -> None:
+    """Streams without frames are closed even when the source of one fails in closing."""
+    clock = Clock()
+    streams = StreamManager(clock, expire_after=10)
+    streams.startService()
+    source: Any = Failing()
+    source.peer_name = "192.0.2.1"
+    streams.register("broken", type_tag="INEXT", source=source)
+    register(streams, "first")
+    for _ in range(2):
+        clock.advance(10)
+    register(streams, "second")
+    for _ in range(2):
+        clock.advance(10)
+    assert streams.inbound == {}
+    streams.stopService()
 
 
 def test_streams_without_frames_expire() -> None:

@@ -33,6 +33,23 @@ def test_how_long_files_may_be_kept() -> None:
     table = MimeTable()
     assert table.of("p.m3u8").cache_control == table.of("index.html").cache_control == "no-cache"
     assert "immutable" in table.of("segment_1.ts").cache_control
+    assert table.of("segment_1.ts")._replace(growing=True).cache_control == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("p.m3u8", "private, no-cache"),
+        ("index.html", "private, no-cache"),
+        ("segment_1.ts", "private, max-age=31536000, immutable"),
+        ("segment_1.m4s", "private, max-age=60"),
+        ("film.mp4", "private, max-age=3600"),
+        ("a.key", "no-store"),
+    ],
+)
+def test_what_not_everybody_may_have_is_kept_by_the_client_alone(name: str, expected: str) -> None:
+    """No shared cache keeps it; a key is kept by nobody."""
+    assert MimeTable([MimeType("key", "application/x-key", "hls")]).of(name)._replace(protected=True).cache_control == expected
 
 
 @pytest.mark.parametrize(

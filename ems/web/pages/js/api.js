@@ -22,13 +22,14 @@ export class ApiError extends Error {
 }
 
 async function request(path, options) {
-  let response;
+  let response, text;
   try {
     response = await fetch(new URL(path, BASE), { cache: "no-store", ...options });
+    // The connection may still break off in the middle of the answer.
+    text = await response.text();
   } catch (error) {
     throw new ApiError(`The server does not answer (${error.message})`);
   }
-  const text = await response.text();
   let reply = null;
   try {
     reply = JSON.parse(text);

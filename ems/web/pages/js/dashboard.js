@@ -78,10 +78,14 @@ function showTrouble(error) {
 }
 
 async function poll() {
-  // A page that nobody looks at does not ask.
-  const took = document.hidden ? 0 : await ask();
-  const pause = failures ? Math.min(LONGEST_PAUSE, PAUSE * failures) : Math.max(PAUSE, took * PAUSE_PER_ANSWER);
-  setTimeout(poll, pause);
+  let took = 0;
+  try {
+    // A page that nobody looks at does not ask.
+    if (!document.hidden) took = await ask();
+  } finally {
+    const pause = failures ? Math.min(LONGEST_PAUSE, PAUSE * failures) : Math.max(PAUSE, took * PAUSE_PER_ANSWER);
+    setTimeout(poll, pause);
+  }
 }
 
 function route() {
