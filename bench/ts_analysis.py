@@ -137,7 +137,7 @@ def dvbinfo(path: Path) -> list[str] | None:
     """The complaints that dvbinfo has about a file, among a line for each packet; None when it is not installed."""
     if shutil.which("dvbinfo") is None:
         return None
-    command = ("dvbinfo", "--summary=table", "--file", path)
+    command = ("dvbinfo", "--file", path)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace") as running:
         assert running.stdout is not None
         return [line.rstrip() for line in running.stdout if any(word in line.lower() for word in COMPLAINTS)]
