@@ -59,9 +59,9 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable .
 	@touch $@
 
-.venv/.test-installed: .venv/.installed
+.venv/.test-installed: $(BIN)/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[test]'
-	@touch $@
+	@touch .venv/.installed $@
 
 .cache/machine-ready: tests/setup-machine.sh
 	tests/setup-machine.sh
