@@ -30,8 +30,13 @@ MAX_HELD = 10_000
 
 
 BATCH = 96
-"""Frames that are taken together, 1.3 s of pictures and sound, which takes 2 ms; a key frame is always the last of them. One by
-one, between other streams' work, each costs twice the time, as nothing of it is in the processor's caches."""
+BATCH_TIME = 1 * SECOND
+"""Frames that are taken together at most, and how long (media time): a second of pictures and sound takes 2 ms. A key frame is
+always the last of them. One by one, between other streams' work, each costs twice the time, as nothing of it is in the
+processor's caches."""
+
+BEHIND_KEY = 8
+"""Frames that are taken together behind a key frame: with it a segment ends, as soon as the sound has come so far as well."""
 
 
 class WriterParts:
@@ -95,7 +100,7 @@ class HlsWriter:
         self._newest = 0
         self._batch: list[Frame] = []
         # Parts are to be there as soon as their last frame is.
-        self._batch_size = 1 if parts.listener is not None else BATCH
+        self._batch_size = self._usual_batch = 1 if parts.listener is not None else BATCH
         self._epoch: float | None = None
         self._primed = False
 
@@ -117,8 +122,12 @@ class HlsWriter:
         batch = self._batch
         batch.append(frame)
         # A segment may end where a picture is a key frame.
-        if len(batch) >= self._batch_size or (frame.keyframe and frame.track.kind is Kind.VIDEO):
+        if frame.keyframe and frame.track.kind is Kind.VIDEO:
             self._take_batch()
+            self._batch_size = min(BEHIND_KEY, self._usual_batch)
+        elif len(batch) >= self._batch_size or frame.dts - batch[0].dts >= BATCH_TIME:
+            self._take_batch()
+            self._batch_size = self._usual_batch
 
     def ended(self, reason: str) -> None:
         self.finish(complete=not self._parts.store.stays_open)
