@@ -9,17 +9,15 @@ BIN := .venv/bin
 # Set to 0 to run all tests in one process.
 JOBS ?= 3
 
-.PHONY: run test quick lint types unit service interop browser players wheel clean
+.PHONY: run test quick lint types unit service unit-and-service interop browser players wheel clean
 
 run: .venv/.installed players
 	@exec $(BIN)/ems --config config/config.lua --runtime run $(EMS_OPTIONS)
 
 test: .cache/machine-ready quick interop browser
 
-# mypy keeps one processor busy, the tests of bytes and values the other.
 quick: lint
-	@$(MAKE) --no-print-directory -j 2 types unit
-	@$(MAKE) --no-print-directory service
+	@$(MAKE) --no-print-directory -j 2 types unit-and-service
 
 lint: .venv/.test-installed
 	$(BIN)/ruff check
@@ -33,6 +31,9 @@ unit: .venv/.test-installed
 
 service: .venv/.test-installed
 	$(BIN)/pytest tests/service -n $(JOBS) --dist loadgroup
+
+unit-and-service: .venv/.test-installed
+	$(BIN)/pytest tests/unit tests/service -n $(JOBS) --dist loadgroup
 
 # Each of these runs a server and some media programs in real time, which leaves the processor idle most of the while.
 interop: .venv/.test-installed

@@ -13,7 +13,7 @@ from ems.demo_clip import make_clip
 
 CACHE = Path(__file__).parent.parent / ".cache" / "clips"
 
-PLAY_SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "10"))
+PLAY_SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "6"))
 """How long players play in the RTMP tests: set to 600, they are the ten-minute check."""
 
 SECONDS = PLAY_SECONDS + 20

@@ -19,7 +19,7 @@ from tests.interop.transport import send_with_ffmpeg
 from tests.processes import Children, free_port
 from tests.server import EmsServer
 
-SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "10"))
+SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "6"))
 LOSSES = (0.01, 0.05)
 DUPLICATES = 0.02
 JITTER = 0.04
