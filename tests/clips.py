@@ -16,7 +16,7 @@ CACHE = Path(__file__).parent.parent / ".cache" / "clips"
 PLAY_SECONDS = int(os.environ.get("EMS_PLAY_SECONDS", "6"))
 """How long players play in the RTMP tests: set to 600, they are the ten-minute check."""
 
-SECONDS = PLAY_SECONDS + 20
+SECONDS = max(PLAY_SECONDS + 20, 30)
 FRAME_RATE = 25
 
 _PICTURE = (
