@@ -25,7 +25,7 @@ from tests.service.api.doors import Bench, call, make_bench, post, until
 
 END = b"\r\n\r\n"
 
-RUBBISH = int(os.environ.get("EMS_MUTATIONS", "20000"))
+RUBBISH = int(os.environ.get("EMS_MUTATIONS", "5000"))
 """Lines that no command is meant to understand."""
 
 
