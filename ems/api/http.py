@@ -25,6 +25,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as WebRequest
 
 from ems.api.arguments import invalid
+from ems.api.bounded_body import BoundedBody
 from ems.api.browser import BrowserPolicy
 from ems.api.json_body import MAX_BODY, parse_json_request
 from ems.api.openapi import openapi_document
@@ -37,26 +38,11 @@ from ems.version import NAME
 if TYPE_CHECKING:
     from ems.server import Server
 
-MAX_DISCARDED = 16 * MAX_BODY
-"""Bytes of a too large body that are read and dropped so that the client sees why; beyond them the connection is cut."""
-
 SERVER_HEADER = NAME.encode("ascii")
 
 
-class BoundedRequest(WebRequest):
-    """A request whose body is kept up to `MAX_BODY` bytes, in memory."""
-
-    body_size = 0
-
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(min(length or 0, MAX_BODY))
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.body_size += len(data)
-        if self.body_size <= MAX_BODY:
-            super().handleContentChunk(data)
-        elif self.body_size > MAX_DISCARDED:
-            self.channel.forceAbortClient()
+class BoundedRequest(BoundedBody, WebRequest):
+    """A request of the door: one for its resources, with a bounded body."""
 
 
 class CommandResource(Resource):

@@ -1,23 +1,21 @@
 """Requests: Twisted's, with a limit for their bodies, and answers that leave as far as the client takes them.
 
-A body is kept up to `MAX_BODY` bytes, for the API; more is read and dropped up to `MAX_DISCARDED`, so that the client sees why.
+A body is for the API only and has its limit (`ems.api.bounded_body`).
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.web.http import Request
 from twisted.web.http_headers import Headers
 
+from ems.api.bounded_body import BoundedBody
 from ems.version import NAME
 
 if TYPE_CHECKING:
     from ems.web.channel import WebChannel
 
-MAX_BODY = 65_536
-"""Bytes of a command's JSON object; the API door has the same limit."""
-
-MAX_DISCARDED = 16 * MAX_BODY
+SPARE = 64 << 10
+"""Bytes of a body that are kept for a client who does not take them at once, unless more are to be."""
 
 STANDING = b"Server: " + NAME.encode("ascii") + b"\r\nDate: %b\r\nX-Content-Type-Options: nosniff\r\n"
 """The header lines of every answer, with room for the time (RFC 9110 §6.6.1)."""
@@ -25,28 +23,20 @@ STANDING = b"Server: " + NAME.encode("ascii") + b"\r\nDate: %b\r\nX-Content-Type
 STANDING_NAMES = frozenset((b"server", b"date", b"x-content-type-options"))
 
 
-class WebRequest(Request):
+class WebRequest(BoundedBody):
     """One request, from the address `peer`. `on_end` is called once when its answer is complete (true) or its client is gone
     (false)."""
 
-    body_size = 0
     on_end: Callable[[bool], None] | None = None
-    channel: Any
 
     def __init__(self, channel: "WebChannel", queued: object = False) -> None:
         super().__init__(channel, parsePOSTFormSubmission=False)
         self.peer = channel.peer
 
     def gotLength(self, length: int | None) -> None:
+        # Most requests have no body, and need nothing to keep it in.
         if length != 0:
-            super().gotLength(min(length or 0, MAX_BODY))
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.body_size += len(data)
-        if self.body_size <= MAX_BODY:
-            super().handleContentChunk(data)
-        elif self.body_size > MAX_DISCARDED:
-            self.channel.transport.abortConnection()
+            super().gotLength(length)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """All of the request is there. Twisted's own takes the query apart into fields that nobody here asks for."""
@@ -68,7 +58,7 @@ class WebRequest(Request):
             self.clientproto, b"%d" % self.code, self.code_message, self.responseHeaders, self.channel.factory.standing
         )
 
-    def answer(self, head: bytes, body: bytes | memoryview = b"", spare: int = MAX_BODY) -> int:
+    def answer(self, head: bytes, body: bytes | memoryview = b"", spare: int = SPARE) -> int:
         """Send a head and as much of a body as the client takes at once. How many bytes of the body are done with.
 
         When no more than `spare` bytes are left over, the transport keeps them; otherwise only what is left of the head.

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ems.api.json_body import MAX_BODY
 from ems.config.web import WebConfig
 from ems.published import LiveFile, PublishedFile, Unavailable
 from ems.security.paths import UnsafePath
@@ -34,7 +35,7 @@ from ems.web.delivery import Delivery
 from ems.web.files import Files, Folder, Found
 from ems.web.live import LiveAnswers
 from ems.web.mime import FileType, MimeTable
-from ems.web.request import MAX_BODY, WebRequest
+from ems.web.request import WebRequest
 from ems.web.sessions import StreamingSession, StreamingSessions
 from ems.web.target import Target, parse_target, questions
 

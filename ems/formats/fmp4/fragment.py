@@ -17,6 +17,18 @@ from ems.errors import LocalProtocolError
 from ems.formats.fmp4.box import box
 from ems.formats.fmp4.initialisation import OTHER_SAMPLE, SYNC_SAMPLE
 from ems.formats.fmp4.ticks import ticks, timescale
+from ems.formats.fragment_flags import (
+    DATA_OFFSET,
+    DEFAULT_BASE_IS_MOOF,
+    DEFAULT_DURATION,
+    DEFAULT_FLAGS,
+    DEFAULT_SIZE,
+    DURATIONS,
+    FIRST_FLAGS,
+    FLAGS,
+    OFFSETS,
+    SIZES,
+)
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Track
 
@@ -25,17 +37,6 @@ MAX_DURATION_TICKS = 0xFFFFFFFF
 
 _HALF = SECOND // 2
 
-# tf_flags and tr_flags (§8.8.7.1, §8.8.8.1)
-_DEFAULT_BASE_IS_MOOF = 0x020000
-_DEFAULT_DURATION = 0x08
-_DEFAULT_SIZE = 0x10
-_DEFAULT_FLAGS = 0x20
-_DATA_OFFSET = 0x01
-_FIRST_FLAGS = 0x04
-_DURATIONS = 0x100
-_SIZES = 0x200
-_FLAGS = 0x400
-_OFFSETS = 0x800
 _VERSION_1 = 1 << 24
 
 _MFHD = Struct(">I4sII")
@@ -117,16 +118,16 @@ class _SingleFrame:
     """The layout of one track's fragments of one frame: all but the numbers is constant."""
 
     def __init__(self, number: int) -> None:
-        tf_flags = _DEFAULT_BASE_IS_MOOF | _DEFAULT_DURATION | _DEFAULT_SIZE | _DEFAULT_FLAGS
-        self._plain = self._constants(number, tf_flags, _SINGLE.size, _DATA_OFFSET)
-        self._later = self._constants(number, tf_flags, _SINGLE_LATER.size, _DATA_OFFSET | _OFFSETS)
-        self._earlier = self._constants(number, tf_flags, _SINGLE_LATER.size, _DATA_OFFSET | _OFFSETS | _VERSION_1)
+        tf_flags = DEFAULT_BASE_IS_MOOF | DEFAULT_DURATION | DEFAULT_SIZE | DEFAULT_FLAGS
+        self._plain = self._constants(number, tf_flags, _SINGLE.size, DATA_OFFSET)
+        self._later = self._constants(number, tf_flags, _SINGLE_LATER.size, DATA_OFFSET | OFFSETS)
+        self._earlier = self._constants(number, tf_flags, _SINGLE_LATER.size, DATA_OFFSET | OFFSETS | _VERSION_1)
 
     @staticmethod
     def _constants(number: int, tf_flags: int, size: int, tr_flags: int) -> tuple[bytes, bytes, bytes, bytes]:
         """What stands before sequence_number, default_sample_duration, baseMediaDecodeTime and the composition offset."""
         moof_size = size - _HEADER.size
-        trun_size = 20 + (4 if tr_flags & _OFFSETS else 0)
+        trun_size = 20 + (4 if tr_flags & OFFSETS else 0)
         return (
             pack(">I4sI4sI", moof_size, b"moof", 16, b"mfhd", 0),
             pack(">I4sI4sII", moof_size - 24, b"traf", 28, b"tfhd", tf_flags, number),
@@ -154,23 +155,23 @@ def _traf(number: int, scale: int, run: Run) -> tuple[bytes, bytes]:
     flags = [SYNC_SAMPLE if frame.keyframe else OTHER_SAMPLE for frame in frames]
     later = [(frame.pts * scale + _HALF) // SECOND - time for frame, time in zip(frames, times, strict=True)]
 
-    tf_flags, defaults = _DEFAULT_BASE_IS_MOOF | _DEFAULT_FLAGS, [flags[-1]]
-    tr_flags, first_flags = _DATA_OFFSET | _SIZES, b""
+    tf_flags, defaults = DEFAULT_BASE_IS_MOOF | DEFAULT_FLAGS, [flags[-1]]
+    tr_flags, first_flags = DATA_OFFSET | SIZES, b""
     columns = [[len(frame.data) for frame in frames]]
     if len(set(durations)) == 1:
-        tf_flags |= _DEFAULT_DURATION
+        tf_flags |= DEFAULT_DURATION
         defaults.insert(0, durations[0])
     else:
-        tr_flags |= _DURATIONS
+        tr_flags |= DURATIONS
         columns.insert(0, durations)
     if len(set(flags[1:])) > 1:
-        tr_flags |= _FLAGS
+        tr_flags |= FLAGS
         columns.append(flags)
     elif flags[0] != flags[-1]:
-        tr_flags |= _FIRST_FLAGS
+        tr_flags |= FIRST_FLAGS
         first_flags = flags[0].to_bytes(4, "big")
     if any(later):
-        tr_flags |= _OFFSETS | (_VERSION_1 if min(later) < 0 else 0)
+        tr_flags |= OFFSETS | (_VERSION_1 if min(later) < 0 else 0)
         # The version says that these are signed; the bits of a number are the same.
         columns.append([offset & 0xFFFFFFFF for offset in later])
 

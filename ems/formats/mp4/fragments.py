@@ -13,22 +13,22 @@ from struct import Struct
 from typing import NamedTuple, Self
 
 from ems.errors import MalformedData
+from ems.formats.fragment_flags import (
+    BASE_DATA_OFFSET,
+    DATA_OFFSET,
+    DEFAULT_BASE_IS_MOOF,
+    DEFAULT_DURATION,
+    DEFAULT_FLAGS,
+    DEFAULT_SIZE,
+    DESCRIPTION_INDEX,
+    DURATIONS,
+    FIRST_FLAGS,
+    FLAGS,
+    OFFSETS,
+    SIZES,
+)
 from ems.formats.mp4.boxes import Box
 from ems.formats.mp4.tables import Allowance, Columns
-
-# tf_flags and tr_flags (§8.8.7.1, §8.8.8.1)
-_BASE_DATA_OFFSET = 0x01
-_DESCRIPTION_INDEX = 0x02
-_DEFAULT_DURATION = 0x08
-_DEFAULT_SIZE = 0x10
-_DEFAULT_FLAGS = 0x20
-_DEFAULT_BASE_IS_MOOF = 0x020000
-_DATA_OFFSET = 0x01
-_FIRST_FLAGS = 0x04
-_DURATIONS = 0x100
-_SIZES = 0x200
-_FLAGS = 0x400
-_OFFSETS = 0x800
 
 _NON_SYNC = 0x10000
 """sample_is_non_sync_sample in sample flags (§8.8.3.1)."""
@@ -117,12 +117,12 @@ class _Head(NamedTuple):
         if track is None:
             return None
         at, base = _TFHD.size, None
-        if flags & _BASE_DATA_OFFSET:
+        if flags & BASE_DATA_OFFSET:
             base = tfhd.unpack(_LONG, at)[0]
             at += _LONG.size
         values = []
         defaults = track.defaults
-        for flag, value in zip((_DESCRIPTION_INDEX, _DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS), defaults, strict=True):
+        for flag, value in zip((DESCRIPTION_INDEX, DEFAULT_DURATION, DEFAULT_SIZE, DEFAULT_FLAGS), defaults, strict=True):
             if flags & flag:
                 value = tfhd.unpack(_WORD, at)[0]
                 at += _WORD.size
@@ -132,7 +132,7 @@ class _Head(NamedTuple):
             track.changes = True
             track = Target(Columns(), told)
         track.columns.described = told.described
-        return cls(track, base, flags & _DEFAULT_BASE_IS_MOOF != 0, told)
+        return cls(track, base, flags & DEFAULT_BASE_IS_MOOF != 0, told)
 
 
 def _decode_time(tfdt: Box) -> int:
@@ -146,32 +146,32 @@ def _add_run(trun: Box, head: _Head, base: int, data_end: int, allowance: Allowa
     """Add the samples of a ``trun`` (§8.8.8) to their track; where their data ends."""
     flags, count = trun.unpack(_TRUN)
     columns = head.track.columns
-    count = allowance.take(trun, count, 0 if flags & _SIZES else head.defaults.size)
+    count = allowance.take(trun, count, 0 if flags & SIZES else head.defaults.size)
     at, start, first_flags = _TRUN.size, data_end, None
-    if flags & _DATA_OFFSET:
+    if flags & DATA_OFFSET:
         start = base + trun.unpack(_SIGNED, at)[0]
         at += _SIGNED.size
-    if flags & _FIRST_FLAGS:
+    if flags & FIRST_FLAGS:
         first_flags = trun.unpack(_WORD, at)[0]
         at += _WORD.size
     if start < 0:
         raise MalformedData(f"the data of {trun} begins before the file")
-    present = [field for field in (_DURATIONS, _SIZES, _FLAGS, _OFFSETS) if flags & field]
+    present = [field for field in (DURATIONS, SIZES, FLAGS, OFFSETS) if flags & field]
     width = len(present)
     table = trun.words(count * width, at)
     told = {field: table[index::width] for index, field in enumerate(present)}
 
-    durations = told.get(_DURATIONS) or repeat(head.defaults.duration, count)
-    sizes = told.get(_SIZES) or array("I", (head.defaults.size,)) * count
+    durations = told.get(DURATIONS) or repeat(head.defaults.duration, count)
+    sizes = told.get(SIZES) or array("I", (head.defaults.size,)) * count
     times = array("q", accumulate(durations, initial=columns.end))
     columns.end = times.pop()
     places = array("q", accumulate(sizes, initial=start))
     end: int = places.pop()
     columns.dts += times
-    columns.pts += array("q", map(add, times, _signed(told[_OFFSETS]))) if _OFFSETS in told else times
+    columns.pts += array("q", map(add, times, _signed(told[OFFSETS]))) if OFFSETS in told else times
     columns.offsets += places
     columns.sizes += sizes
-    columns.keyframes += _keyframes(head, told.get(_FLAGS), first_flags, count)
+    columns.keyframes += _keyframes(head, told.get(FLAGS), first_flags, count)
     return end
 
 

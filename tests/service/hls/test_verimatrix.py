@@ -66,6 +66,16 @@ class Running:
             await deferLater(self.reactor, 0.01)
         raise AssertionError("it did not come")
 
+    async def without_keys(self, seconds: int) -> World:
+        """The world with a stream of so many seconds, whose first segment waits for a key that the server does not give."""
+        self.key_server.silent = True
+        self.world.write("cam", drmType="verimatrix")
+        stream = self.world.publish("cam")
+        for frame in frames(seconds):
+            self.world.push(stream, frame)
+        await self.until(lambda: self.key_server.queries)
+        return self.world
+
     async def stop(self) -> None:
         for job in self.world.server.jobs:
             job.stop("the test is over")
@@ -109,13 +119,7 @@ async def test_without_keys_nothing_is_written(tmp_path: Path) -> None:
     """While the key server gives no key, segments are missing: none is in the clear, or under a key of our own."""
     running = Running(tmp_path)
     try:
-        world = running.world
-        running.key_server.silent = True
-        world.write("cam", drmType="verimatrix")
-        stream = world.publish("cam")
-        for frame in frames(6):
-            world.push(stream, frame)
-        await running.until(lambda: running.key_server.queries)
+        world = await running.without_keys(6)
         world.clock.advance(60)
         await running.until(lambda: world.path("cam").exists())
         assert not list(world.path("cam").parent.glob("*.ts"))
@@ -130,13 +134,7 @@ async def test_removal_does_not_wait_for_a_key(tmp_path: Path) -> None:
     """removeConfig is done at once, also while the first segment waits for a key server that does not answer."""
     running = Running(tmp_path)
     try:
-        world = running.world
-        running.key_server.silent = True
-        world.write("cam", drmType="verimatrix")
-        stream = world.publish("cam")
-        for frame in frames(3):
-            world.push(stream, frame)
-        await running.until(lambda: running.key_server.queries)
+        world = await running.without_keys(3)
         [job] = world.server.jobs
         await world.server.jobs.remove([job], "removeConfig")
         finished = Deferred.fromCoroutine(job.finished())

@@ -11,9 +11,10 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 
+from ems.api.bounded_body import MAX_DISCARDED
 from ems.net.registry import CounterSet
 from ems.web.channel import REQUEST_TIMEOUT, STALL_TIMEOUT, WebChannel, WebFactory
-from ems.web.request import MAX_DISCARDED, WebRequest
+from ems.web.request import WebRequest
 from tests.service.web.browsing import OpenWeb, Web, reactor, until
 
 MIB = 1 << 20
