@@ -99,14 +99,14 @@ STARTERS = {"ems": start_ems, "nginx": start_nginx}
 
 
 class Publisher:
-    """One process that publishes the clip in real time, over and over; every frame carries its number and its time.
+    """One process that publishes the clip in real time, over and over; each `stamped`th picture has its number and time.
 
     The streams are ``live/s``, or with `streams` ``live/s0`` and so on. Returns when the server has accepted all.
     """
 
-    def __init__(self, children: Children, port: int, streams: int = 0, seconds: int = 600) -> None:
+    def __init__(self, children: Children, port: int, streams: int = 0, seconds: int = 600, stamped: int = 1) -> None:
         self._seconds = seconds
-        words = (client("rtmp_pub"), "-p", port, "-u", "live/s", "-m", streams, "-t", seconds, clip())
+        words = (client("rtmp_pub"), "-p", port, "-u", "live/s", "-m", streams, "-t", seconds, "-e", stamped, clip())
         self._child = _pinned(children, CLIENT_CORE, *words)
         wait_until(lambda: "PUBLISHING" in self._child.output or not self._child.running, "the streams to be accepted", 30)
         assert self._child.running, f"the publisher gave up:\n{self._child.output}"

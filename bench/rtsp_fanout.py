@@ -26,6 +26,9 @@ CONNECT_SECONDS = 60
 AUDIO_PER_PICTURE = 44_100 / 1024 / 30
 """Frames of sound for each picture of the clip: the players count pictures."""
 
+STAMPED = 10
+"""One picture of so many tells players its age: by a packet of its own, which pictures of most streams do not have."""
+
 INTERLEAVED_US = 6
 UDP_US = 2.5
 
@@ -68,7 +71,7 @@ def measure(folder: Path, count: int, seconds: int, reactor: str, udp: bool) -> 
     children = Children(folder)
     try:
         server = start_ems(children, folder, reactor, f'{{ ip = "127.0.0.1", port = {port}, protocol = "inboundRtsp" }}')
-        publisher = Publisher(children, server.port)
+        publisher = Publisher(children, server.port, stamped=STAMPED)
         players = RtspPlayers(children, port, count, seconds=seconds, udp=udp)
         players.wait_for("START", CONNECT_SECONDS + SETTLE_SECONDS)
         cpu = cpu_seconds(server.process_id)

@@ -125,8 +125,8 @@ def bound_socket(host: str, port: int, *, reuse: bool = False, receive_buffer: i
 class UdpSocket:
     """A bound socket on a reactor (`IReactorFDSet`), reading from its making until `close`.
 
-    The reactor may be None for a socket that only sends. Counters are of datagrams and their bytes; `lost` are those that the
-    kernel did not take from us. `tell` gets every datagram; it can be replaced at any time.
+    The reactor may be None for a socket that only sends. `tell` gets every datagram; it can be replaced at any time. What is sent
+    goes to `target`.
     """
 
     MAX_READS = 64
@@ -135,25 +135,25 @@ class UdpSocket:
     log = Logger()
 
     __slots__ = (
+        "_destination",
         "_failed",
         "_reactor",
+        "_refused",
         "_segments",
         "_socket",
-        "bytes_received",
-        "bytes_sent",
         "family",
-        "lost",
-        "packets_sent",
+        "target",
         "tell",
     )
 
     def __init__(self, reactor: Any, bound: socket.socket, tell: Receive) -> None:
         self.tell = tell
         self.family = bound.family
-        self.bytes_received = self.bytes_sent = self.packets_sent = self.lost = 0
-        self._socket: socket.socket | None = bound
+        self.target: Address | None = None
+        self._destination: Address | None = None
+        self._socket = bound
         self._reactor = reactor
-        self._failed = False
+        self._failed = self._refused = False
         self._segments = True
         if reactor is not None:
             reactor.addReader(self)
@@ -161,22 +161,26 @@ class UdpSocket:
     @property
     def address(self) -> tuple[str, int]:
         """Our address and port; nothing after `close`."""
-        if self._socket is None:
+        if self.fileno() < 0:
             return ("", 0)
         host, port = self._socket.getsockname()[:2]
         return host, port
 
     def close(self) -> None:
         """Read and send no more; groups are left."""
-        closing, self._socket = self._socket, None
-        if closing is not None:
-            if self._reactor is not None:
-                self._reactor.removeReader(self)
-            closing.close()
+        if self.fileno() >= 0 and self._reactor is not None:
+            self._reactor.removeReader(self)
+        self._socket.close()
 
-    def connect(self, host: str, port: int) -> None:
-        """Take datagrams of this peer only, and send to it by default, which is a little faster. Raises `OSError`."""
-        self._open().connect(_resolved(self.family, host, port))
+    def aim(self, target: Address) -> None:
+        """Send there, as of `peer_address`, from now on."""
+        self.target = self._destination = target
+
+    def connect(self) -> None:
+        """Hear nobody but the target; the way to it is looked up once, which makes sending cheaper. Raises `OSError`."""
+        assert self.target is not None
+        self._socket.connect(self.target)
+        self._destination = None
 
     def join(self, group: str, *, source: str = "", interface: str = "") -> None:
         """Receive a multicast group, from one source only if that is given; `interface` is a name, or the route decides.
@@ -199,83 +203,64 @@ class UdpSocket:
     def set_ttl(self, ttl: int) -> None:
         """How many routers datagrams pass, unicast and multicast alike (0–255)."""
         if self.family == socket.AF_INET6:
-            self._open().setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
-            self._open().setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
         else:
             # A unicast TTL of 0 is none at all (ip(7)).
-            self._open().setsockopt(socket.IPPROTO_IP, socket.IP_TTL, max(1, ttl))
-            self._open().setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, max(1, ttl))
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
 
     def set_tos(self, tos: int) -> None:
         """The type-of-service byte of IPv4, the traffic class of IPv6 (0–255)."""
         if self.family == socket.AF_INET6:
-            self._open().setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
         else:
-            self._open().setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
 
     def set_multicast_interface(self, near: str) -> None:
         """Send to groups from the interface that has this address of ours (IPv4), or this name (IPv6). Raises `OSError`."""
         if self.family == socket.AF_INET6:
             index = struct.pack("@I", socket.if_nametoindex(near))
-            self._open().setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         else:
-            self._open().setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(near))
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(near))
 
     def allow_broadcast(self) -> None:
         """Have datagrams to a broadcast address leave (IPv4), which the system refuses otherwise."""
-        self._open().setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 
-    def send(self, data: bytes, address: Address | None = None) -> bool:
-        """Send one datagram, to the connected peer without an address. False when it is lost already."""
-        if self._socket is None:
-            return False
-        try:
-            if address is None:
-                self._socket.send(data)
-            else:
-                self._socket.sendto(data, address)
-        except OSError:
-            self.lost += 1
-            return False
-        self.packets_sent += 1
-        self.bytes_sent += len(data)
-        return True
+    def send(self, data: bytes) -> bool:
+        """Send one datagram. False when it is lost already."""
+        return self.send_run(Run(data, len(data)))
 
-    def send_run(self, run: Run, address: Address | None = None) -> bool:
+    def send_run(self, run: Run) -> bool:
         """Send the datagrams of a run. False when some are lost already."""
-        ancillary = run.ancillary
-        if not ancillary:
-            return self.send(run.data, address)
-        if self._socket is None:
-            return False
-        if not self._segments:
-            return self._send_singly(run, address)
         try:
-            self._socket.sendmsg((run.data,), ancillary, 0, address)
+            if run.ancillary:
+                if not self._segments:
+                    return self._send_singly(run)
+                self._socket.sendmsg((run.data,), run.ancillary, 0, self._destination)
+            elif self._destination is not None:
+                self._socket.sendto(run.data, self._destination)
+            else:
+                self._socket.send(run.data)
         except OSError as error:
-            if error.errno in _UNSEGMENTED:
-                self._segments = False
-                return self._send_singly(run, address)
-            self.lost += run.count
-            return False
-        self.packets_sent += run.count
-        self.bytes_sent += len(run.data)
+            return self._mended(run, error)
         return True
 
     def doRead(self) -> None:
         """Hand on what has come in (`IReadDescriptor`)."""
         for _ in range(self.MAX_READS):
-            # Whoever is told may close us.
-            if self._socket is None:
-                return
             try:
                 data, address = self._socket.recvfrom(MAX_DATAGRAM)
             except BlockingIOError:
                 return
             except OSError:
+                if self.fileno() < 0:
+                    # Whoever was told of a datagram has closed us.
+                    return
                 # An ICMP error about something that was sent (ECONNREFUSED): the peer may not listen yet.
                 continue
-            self.bytes_received += len(data)
             try:
                 self.tell(data, address)
             except Exception:
@@ -285,7 +270,7 @@ class UdpSocket:
 
     def fileno(self) -> int:
         """The socket's number (`IFileDescriptor`)."""
-        return self._socket.fileno() if self._socket is not None else -1
+        return self._socket.fileno()
 
     def logPrefix(self) -> str:
         """For the reactor's own messages."""
@@ -295,16 +280,24 @@ class UdpSocket:
         """The reactor has stopped, or cannot read the socket (`IFileDescriptor`)."""
         self.close()
 
-    def _send_singly(self, run: Run, address: Address | None) -> bool:
+    def _send_singly(self, run: Run) -> bool:
         data = run.data
         pieces = [data[start : start + run.size] for start in range(0, len(data), run.size)]
-        sent = [self.send(piece, address) for piece in pieces]
+        sent = [self.send(piece) for piece in pieces]
         return all(sent)
 
-    def _open(self) -> socket.socket:
-        if self._socket is None:
-            raise OSError(errno.EBADF, "the socket is closed")
-        return self._socket
+    def _mended(self, run: Run, error: OSError) -> bool:
+        """Whether a run that could not be sent has left after all."""
+        if run.ancillary and error.errno in _UNSEGMENTED:
+            self._segments = False
+            return self._send_singly(run)
+        if error.errno != errno.ECONNREFUSED or self._refused:
+            return False
+        # A connected socket tells here that what was sent earlier came to nobody.
+        self._refused = True
+        sent = self.send_run(run)
+        self._refused = False
+        return sent
 
     def _membership(self, option: int, group: str, source: str, interface: str) -> None:
         """RFC 3678 §5.1: struct group_req, or group_source_req."""
@@ -317,7 +310,7 @@ class UdpSocket:
         for host in (group, source) if source else (group,):
             request += self._packed(host)
         level = socket.IPPROTO_IPV6 if self.family == socket.AF_INET6 else socket.IPPROTO_IP
-        self._open().setsockopt(level, option, request)
+        self._socket.setsockopt(level, option, request)
 
     def _packed(self, host: str) -> bytes:
         """A struct sockaddr_storage."""

@@ -164,14 +164,13 @@ class Feed(ABC):
             if packets and size > self.BATCH_BYTES:
                 break
             packets.append(entry.packet)
-        data = packets[0] if len(packets) == 1 else b"".join(packets)
+        data = packets[0] if len(packets) == 1 else self.joined(packets)
         after = position + len(packets)
         return data, after, self.totals_at(after)
 
-    def gather_one(self, position: int) -> tuple[bytes, int, Totals]:
-        """The same with a single packet, for subclasses whose packets cannot be joined."""
-        packet, _, totals = self._ring[position - self.start]
-        return packet, position + 1, totals
+    def joined(self, packets: Sequence[bytes]) -> bytes:
+        """Several packets as one, for one send."""
+        return b"".join(packets)
 
     def totals_at(self, position: int) -> Totals:
         """The running totals before the packet at `position`, which is in the ring or the next to come."""

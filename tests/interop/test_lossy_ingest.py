@@ -120,6 +120,7 @@ def test_losses_are_told(outcomes: dict[tuple[str, float], Outcome], protocol: s
     outcome = outcomes[protocol, loss]
     assert outcome.lost
     if protocol == "rtsp":
-        assert outcome.lost / 2 <= int(outcome.information["lostPackets"]) <= outcome.lost
+        # On a busy machine some packets come so late that they count as lost, too.
+        assert outcome.lost / 2 <= int(outcome.information["lostPackets"]) <= 2 * outcome.lost
     else:
         assert outcome.information["transportStream"]["continuityErrors"] >= outcome.lost / 2

@@ -116,7 +116,8 @@ class UdpPushAttempt(TsAttempt):
         if ":" not in host and not IPv4Address(host).is_multicast:
             opened.allow_broadcast()
         address = peer_address(opened.family, host, self.uri.port)
-        self._connection = UdpPush(self, opened, address, self._pacer())
+        opened.aim(address)
+        self._connection = UdpPush(self, opened, self._pacer())
         DatagramTransport(self.server.clock, opened.address, address, self.release).attach(self._connection)
 
     def _pacer(self) -> Pacer:

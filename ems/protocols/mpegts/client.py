@@ -8,7 +8,7 @@ from twisted.logger import LogLevel
 from ems.errors import CommandError
 from ems.net.attempt import Attempt
 from ems.net.connection import Connection
-from ems.net.udp import Address, UdpSocket
+from ems.net.udp import UdpSocket
 from ems.protocols.mpegts.mapping import untouched_name
 from ems.protocols.mpegts.outbound import TcpOutbound, TsOutbound, UdpOutbound
 from ems.protocols.mpegts.pacing import Pacer
@@ -167,11 +167,10 @@ class UdpPush(PushConnection):
 
     tags = ("UDP", "OTS")
 
-    def __init__(self, attempt: Attempt, socket: UdpSocket, address: Address, pacer: Pacer) -> None:
+    def __init__(self, attempt: Attempt, socket: UdpSocket, pacer: Pacer) -> None:
         super().__init__(attempt)
         self._socket = socket
-        self._address = address
         self._pacer = pacer
 
     def opened(self) -> None:
-        self.begin(UdpOutbound(self, self.name, self._socket, self._address, self._pacer))
+        self.begin(UdpOutbound(self, self.name, self._socket, self._pacer))

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ems.media.track import Kind
-from ems.net.udp import Address, UdpSocket, gathered
+from ems.net.udp import UdpSocket, gathered
 from ems.protocols.mpegts.feed import TsFeed
 from ems.protocols.mpegts.pacing import Pacer
 from ems.streams.feed import Cursor
@@ -119,13 +119,12 @@ class UdpOutbound(TsOutbound):
     TICK_SECONDS = 0.005
     """Between two looks at what is due: a seventh of the time between two pictures."""
 
-    __slots__ = ("_address", "_base", "_call", "_clock", "_complained", "_hungry", "_pacer", "_seen", "_socket")
+    __slots__ = ("_base", "_call", "_clock", "_complained", "_hungry", "_pacer", "_seen", "_socket")
 
-    def __init__(self, connection: "PushConnection", name: str, socket: UdpSocket, address: Address, pacer: Pacer) -> None:
+    def __init__(self, connection: "PushConnection", name: str, socket: UdpSocket, pacer: Pacer) -> None:
         super().__init__(connection, name)
         self._clock = connection.server.clock
         self._socket = socket
-        self._address = address
         self._pacer = pacer
         self._call: IDelayedCall | None = None
         self._hungry = True
@@ -143,7 +142,7 @@ class UdpOutbound(TsOutbound):
         if call is not None:
             call.cancel()
         for run in gathered(self._pacer.rest()):
-            self._socket.send_run(run, self._address)
+            self._socket.send_run(run)
 
     def count(self) -> tuple[Totals, Totals]:
         return (self._seen.minus(self._base), NOTHING) if self.feed is not None else (self._delivered, self._dropped)
@@ -165,13 +164,14 @@ class UdpOutbound(TsOutbound):
     def _send(self) -> None:
         """Send what is due, and look again soon if more will be."""
         self._call = None
+        assert self.connection is not None
         for run in gathered(self._pacer.take(monotonic())):
-            if not self._socket.send_run(run, self._address):
+            if self._socket.send_run(run):
+                self.connection.bytes_sent += len(run.data)
+            else:
                 self._complain("does not leave")
         if self._pacer.dropped:
             self._complain("is more than its bit rate, and is sent in part only")
-        assert self.connection is not None
-        self.connection.bytes_sent = self._socket.bytes_sent
         if self._pacer.busy:
             self._call = self._clock.callLater(self.TICK_SECONDS, self._send)
 
@@ -179,4 +179,6 @@ class UdpOutbound(TsOutbound):
         """Say so, once."""
         if not self._complained:
             self._complained = True
-            self.log.warn("what goes from {name!r} to {address} {what}", name=self.name, address=self._address[0], what=what)
+            target = self._socket.target
+            assert target is not None
+            self.log.warn("what goes from {name!r} to {address} {what}", name=self.name, address=target[0], what=what)

@@ -1,7 +1,7 @@
 """The sockets of a session over UDP: a pair of ports for each medium, and the way out that a feed's cursor sends through."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -18,20 +18,12 @@ LOWEST_CLIENT_PORT = 1024
 """Below are the ports of services, at which nobody should have us send."""
 
 
-@dataclass(slots=True, eq=False)
-class Way:
-    """Where one kind of packets of one medium leaves: the socket, and the peer or group that they go to, None for nowhere yet."""
-
-    socket: UdpSocket
-    target: Address | None
-
-
 class UdpPair:
     """The two sockets of a medium, for RTP and for RTCP, and where its packets go to.
 
     Only datagrams of the session's peer are taken: `heard` gets them, with False for RTP and True for RTCP. The first one to each
-    socket shows where that peer really is: behind a router that translates addresses it is not where it believes. `ways` are
-    the ways out, for RTP and for RTCP.
+    socket shows where that peer really is: behind a router that translates addresses it is not where it believes. `sockets` are
+    aimed there, for RTP and for RTCP.
     """
 
     def __init__(
@@ -49,8 +41,8 @@ class UdpPair:
         self._heard = heard
         rtp, rtcp = ports.bind(near)
         self.sockets = UdpSocket(reactor, rtp, self._rtp), UdpSocket(reactor, rtcp, self._rtcp)
-        self.ways = tuple(Way(one, None) for one in self.sockets)
         self._found = [False, False]
+        self._sends = self._certain = False
         for _ in self.sockets:
             registry.counters.opened("managedUdp")
 
@@ -61,12 +53,17 @@ class UdpPair:
 
     def aim(self, host: str, ports: tuple[int, int]) -> None:
         """Send there, until the peer shows that it is elsewhere. Raises `OSError` for an address of the wrong kind."""
-        for way, port in zip(self.ways, ports, strict=True):
-            way.target = peer_address(way.socket.family, host, port)
+        for one, port in zip(self.sockets, ports, strict=True):
+            one.aim(peer_address(one.family, host, port))
 
-    def target(self, control: bool) -> Address | None:
-        """Where packets go to."""
-        return self.ways[control].target
+    def send_media(self) -> None:
+        """The peer is sent media, and has none to send: as soon as it is certain where it hears them, sending is made cheap.
+
+        It is when media packets have come from there, as of players that open a way through routers; or reports from where the
+        peer said, since then nothing on the way translates its ports.
+        """
+        self._sends = True
+        self._connect()
 
     def close(self) -> None:
         """Give the ports back."""
@@ -86,9 +83,22 @@ class UdpPair:
         if address[0].partition("%")[0] != self._far:
             return
         if not self._found[control]:
-            self._found[control] = True
-            self.ways[control].target = address
+            self._locate(control, address)
         self._heard(control, data)
+
+    def _locate(self, control: bool, address: Address) -> None:
+        """The first datagram to one of the sockets."""
+        one = self.sockets[control]
+        self._found[control] = True
+        self._certain = self._certain or not control or address == one.target
+        one.aim(address)
+        self._connect()
+
+    def _connect(self) -> None:
+        """Reports go on to come from anywhere: a router may change the port of a peer that sends but now and then."""
+        if self._sends and self._certain:
+            with suppress(OSError):
+                self.sockets[0].connect()
 
 
 class DatagramOutlet:
@@ -106,8 +116,8 @@ class DatagramOutlet:
 
     __slots__ = ("_clock", "_connection", "_portion", "_resume", "_sender", "_since", "_ways", "lane", "open")
 
-    def __init__(self, connection: "Connection", fan_out: FanOut, clock: Any, ways: Mapping[int, Way]) -> None:
-        """`ways` are by the port numbers of `Burst`."""
+    def __init__(self, connection: "Connection", fan_out: FanOut, clock: Any, ways: Mapping[int, UdpSocket]) -> None:
+        """`ways` are sockets, aimed at the viewer, by the port numbers of `Burst`."""
         self._connection = connection
         self._clock = clock
         self._ways = dict(ways)
@@ -138,9 +148,7 @@ class DatagramOutlet:
         assert isinstance(data, Burst)
         ways = self._ways
         for port, run in data.runs:
-            way = ways[port]
-            if way.target is not None:
-                way.socket.send_run(run, way.target)
+            ways[port].send_run(run)
         size = len(data)
         self._connection.bytes_sent += size
         self._portion += size

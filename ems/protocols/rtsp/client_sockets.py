@@ -22,8 +22,7 @@ HOLE = bytes((0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 class MediaSockets:
     """Two bound sockets. What comes from other hosts than `sources` is dropped, unless that is empty.
 
-    They belong to a connection, whose settings they have, and with whose bytes theirs are counted. `peers` are where packets go
-    to, RTP and RTCP, None while that is not known.
+    They belong to a connection, whose settings they have, and with whose bytes theirs are counted.
     """
 
     def __init__(self, server: "Server", pair: tuple[Any, Any], rtp: Tell, rtcp: Tell, connection: "Connection") -> None:
@@ -32,7 +31,6 @@ class MediaSockets:
         self._counters = server.connections.counters
         self._tell = (rtp, rtcp)
         self._sockets = (UdpSocket(server.clock, pair[0], self._rtp), UdpSocket(server.clock, pair[1], self._rtcp))
-        self.peers: tuple[Address, Address] | None = None
         ttl, tos = ip_fields(connection.settings)
         for one in self._sockets:
             self._counters.opened("managedUdp")
@@ -75,19 +73,19 @@ class MediaSockets:
 
     def send_to(self, host: str, ports: Pair) -> None:
         """What is sent goes there. Raises `OSError` when the address makes no sense."""
-        first, second = (peer_address(self._sockets[0].family, host, port) for port in ports)
-        self.peers = first, second
+        for one, port in zip(self._sockets, ports, strict=True):
+            one.aim(peer_address(one.family, host, port))
 
     def open_way(self) -> None:
         """Have address translators between us and the other side let its packets through."""
-        if self.peers is not None:
-            self._sockets[0].send(HOLE, self.peers[0])
+        if self._sockets[0].target is not None:
+            self._sockets[0].send(HOLE)
             self._connection.bytes_sent += len(HOLE)
 
     def send_control(self, packet: bytes) -> None:
         """Send RTCP, if it is known where to."""
-        if self.peers is not None:
-            self._sockets[1].send(packet, self.peers[1])
+        if self._sockets[1].target is not None:
+            self._sockets[1].send(packet)
             self._connection.bytes_sent += len(packet)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from struct import Struct
 from time import time_ns
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Track
@@ -18,7 +18,6 @@ from ems.protocols.rtsp.media import Sender, TrackSender, TsSender, ssrc_of
 from ems.streams.feed import Feed
 from ems.streams.inbound import InboundStream
 from ems.streams.outlet import FanOut
-from ems.streams.statistics import Totals
 
 REPORT_EVERY = 5 * SECOND
 """The time between two sender reports (RFC 3550 §6.2)."""
@@ -134,7 +133,7 @@ class InterleavedFeed(RtspFeed):
 
 
 class Burst(bytes):
-    """The datagrams of a frame: the bytes of all of them, and `runs`, which are what is sent, each with the port it is for.
+    """The datagrams of some frames: the bytes of all of them, and `runs`, which are what is sent, each with the port it is for.
 
     Ports are numbered as interleaved channels are: twice the index of the medium, and one more for RTCP.
     """
@@ -152,9 +151,8 @@ class Burst(bytes):
 class DatagramFeed(RtspFeed):
     """Packets for UDP."""
 
-    def gather(self, position: int) -> tuple[bytes, int, Totals]:
-        """One burst at a time: several would have to be taken apart again."""
-        return self.gather_one(position)
+    def joined(self, packets: Sequence[bytes]) -> bytes:
+        return Burst.of([run for burst in cast(Sequence[Burst], packets) for run in burst.runs])
 
     def wrapped(self, index: int, packets: Sequence[bytes], *, control: bool) -> bytes:
         port = 2 * index + control

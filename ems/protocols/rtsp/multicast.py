@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ems.errors import CommandError
 from ems.net.udp import Address, PortPairs, UdpSocket, peer_address
-from ems.protocols.rtsp.carriers import DatagramOutlet, Way
+from ems.protocols.rtsp.carriers import DatagramOutlet
 from ems.protocols.rtsp.description import Medium
 from ems.protocols.rtsp.feed import DatagramFeed, Form
 from ems.streams.feed import Cursor
@@ -36,7 +36,7 @@ class Broadcast:
         self._cursor: Cursor | None = None
         self._outlet: DatagramOutlet | None = None
         self._pairs: list[tuple[UdpSocket, UdpSocket]] = []
-        self._ways: dict[int, Way] = {}
+        self._ways: dict[int, UdpSocket] = {}
         try:
             for index in range(len(form.media)):
                 self._open_pair(index, ports, near, group)
@@ -87,8 +87,8 @@ class Broadcast:
             one.set_ttl(group.ttl)
             if ":" not in near:
                 one.set_multicast_interface(near)
-            target = peer_address(one.family, group.ip, one.address[1])
-            self._ways[2 * index + control] = Way(one, target)
+            one.aim(peer_address(one.family, group.ip, one.address[1]))
+            self._ways[2 * index + control] = one
 
 
 class Broadcasts:

@@ -13,7 +13,7 @@ from ems.errors import RemoteProtocolError
 from ems.media.track import Kind
 from ems.net.udp import PortPairs
 from ems.protocols.rtsp.address import CONTROL
-from ems.protocols.rtsp.carriers import DatagramOutlet, Way
+from ems.protocols.rtsp.carriers import DatagramOutlet
 from ems.protocols.rtsp.client import RtspClient
 from ems.protocols.rtsp.client_sockets import MediaSockets
 from ems.protocols.rtsp.client_url import control_url
@@ -140,9 +140,7 @@ class PushClient(RtspClient):
             return self.outlet
         ways = {}
         for index, sockets in enumerate(self._sockets):
-            peers = sockets.peers or (None, None)
-            for control, one in enumerate(sockets.both):
-                ways[2 * index + control] = Way(one, peers[control])
+            ways[2 * index], ways[2 * index + 1] = sockets.both
         self._datagrams = DatagramOutlet(self, self.server.streams.fan_out, self.server.clock, ways)
         return self._datagrams
 

@@ -115,10 +115,8 @@ class RecordSession(Session):
     def _send_control(self, key: int, packet: bytes) -> None:
         setup = self.setups[key]
         if setup.pair is not None:
-            target = setup.pair.target(True)
-            if target is not None:
-                setup.pair.sockets[1].send(packet, target)
-                self.connection.bytes_sent += len(packet)
+            setup.pair.sockets[1].send(packet)
+            self.connection.bytes_sent += len(packet)
         elif setup.transport.interleaved is not None:
             self.connection.send_frame(setup.transport.interleaved[1], packet)
 

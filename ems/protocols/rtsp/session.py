@@ -235,8 +235,8 @@ class PlaySession(Session):
         for index, medium in enumerate(medium for medium in self.media if medium.number in self.setups):
             pair = self.setups[medium.number].pair
             assert pair is not None
-            for control in (False, True):
-                ways[2 * index + control] = pair.ways[control]
+            pair.send_media()
+            ways[2 * index], ways[2 * index + 1] = pair.sockets
         connection = self.connection
         self._outlet = DatagramOutlet(connection, connection.server.streams.fan_out, connection.server.clock, ways)
         return self._outlet

@@ -86,6 +86,14 @@ def server(reactor: Any) -> Iterator[Server]:
     made.streams.stopService()
 
 
+def push_more(server: Server) -> None:
+    """The stream goes on for a while."""
+    stream = server.streams.by_name("cam")
+    assert stream is not None
+    for frame in both(30, 40):
+        stream.push(frame)
+
+
 async def connected(reactor: Any, server: Server, **acceptor: Any) -> UdpClient:
     """A client of a new acceptor."""
     port = server.acceptors.create(AcceptorConfig(ip="127.0.0.1", protocol="inboundRtsp", **acceptor)).port
@@ -140,12 +148,59 @@ async def test_behind_a_router(reactor: Any, server: Server) -> None:
     connection = next(iter(server.connections))
     before = connection.bytes_received
     for number, one in enumerate((stranger, real, late)):
-        one.send(b"\x80\0\0\0", ("127.0.0.1", answer.server_port[0]))
+        one.aim(("127.0.0.1", answer.server_port[0]))
+        one.send(b"\x80\0\0\0")
         await until(reactor, lambda number=number: connection.bytes_received >= before + 4 * number)  # type: ignore[misc]
     await client.ask("PLAY", "rtsp://h/cam")
     await until(reactor, lambda: len(here) >= 5)
     assert nowhere == []
     for one in (real, stranger, late):
+        one.close()
+    await gone(reactor, server, client)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_way_is_known(reactor: Any, server: Server) -> None:
+    """When a player reports from where it said, its media go there for good, and nobody else is heard at their port."""
+    client = await connected(reactor, server)
+    answer = await client.set_up("rtsp://h/cam/trackID=2")
+    assert answer.server_port is not None
+    await client.ask("PLAY", "rtsp://h/cam")
+    client.sockets[1].aim(("127.0.0.1", answer.server_port[1]))
+    late = UdpSocket(reactor, bound_socket("127.0.0.1", 0), lambda data, _: None)
+    late.aim(("127.0.0.1", answer.server_port[0]))
+    connection = next(iter(server.connections))
+    before = connection.bytes_received
+    for report in range(1, 3):
+        client.sockets[1].send(b"\x80\xc9\0\0")
+        await until(reactor, lambda report=report: connection.bytes_received == before + 4 * report)  # type: ignore[misc]
+        assert late.send(b"\x80\0\0\0")
+    count = len(client.packets)
+    push_more(server)
+    await until(reactor, lambda: len(client.packets) > count + 5)
+    assert connection.bytes_received == before + 8
+    late.close()
+    await gone(reactor, server, client)
+
+
+@pytest_twisted.ensureDeferred
+async def test_reports_from_behind_a_router(reactor: Any, server: Server) -> None:
+    """Reports from another port than was said do not settle where media go: a packet to their own port still does."""
+    client = await connected(reactor, server)
+    answer = await client.set_up("rtsp://h/cam/trackID=2")
+    assert answer.server_port is not None
+    await client.ask("PLAY", "rtsp://h/cam")
+    here: list[bytes] = []
+    router = [UdpSocket(reactor, bound_socket("127.0.0.1", 0), lambda data, _: here.append(data)) for _ in range(2)]
+    connection = next(iter(server.connections))
+    before = connection.bytes_received
+    for number, control in enumerate((1, 0), 1):
+        router[control].aim(("127.0.0.1", answer.server_port[control]))
+        router[control].send(b"\x80\xc9\0\0")
+        await until(reactor, lambda number=number: connection.bytes_received == before + 4 * number)  # type: ignore[misc]
+    push_more(server)
+    await until(reactor, lambda: len(here) >= 5)
+    for one in router:
         one.close()
     await gone(reactor, server, client)
 

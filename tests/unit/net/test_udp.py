@@ -57,47 +57,66 @@ def test_gathered(sizes: list[int], runs: list[int]) -> None:
 def test_a_run_arrives_as_its_packets(host: str, open_socket: Open, received: list[bytes]) -> None:
     """What is sent in one call arrives in the packets that it was made of, over IPv4 and over IPv6."""
     reader, writer = open_socket(host), open_socket(host)
+    writer.aim(peer_address(writer.family, *reader.address))
     packets = [bytes([number]) * 1200 for number in range(40)] + [b"end"]
     for run in gathered(packets):
-        assert writer.send_run(run, peer_address(writer.family, *reader.address))
+        assert writer.send_run(run)
     reader.doRead()
     assert received == packets
-    assert (writer.packets_sent, writer.bytes_sent) == (41, 40 * 1200 + 3)
 
 
 def test_without_segmentation(open_socket: Open, received: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that cannot cut packets apart gets them one by one."""
     reader, writer = open_socket(), open_socket()
+    writer.aim(reader.address)
     run = gathered([b"one", b"two", b"3"])[0]
     broken = type(run)(run.data, run.size, run.count, ((socket.SOL_UDP, 9999, b"\0\0"),))
-    assert writer.send_run(broken, reader.address)
+    assert writer.send_run(broken)
     reader.doRead()
     assert received == [b"one", b"two", b"3"]
 
 
+def send(writer: UdpSocket, data: bytes, address: Address) -> bool:
+    """Send a datagram to an address."""
+    writer.aim(address)
+    return writer.send(data)
+
+
+def test_aimed_nowhere(open_socket: Open) -> None:
+    """What has no address does not leave."""
+    assert not open_socket().send(b"x")
+
+
 def test_connected(open_socket: Open, received: list[bytes]) -> None:
-    """A connected socket needs no address, and hears nobody else."""
+    """A connected socket hears nobody but the one that it is aimed at."""
     reader, writer, stranger = open_socket(), open_socket(), open_socket()
-    writer.connect(*reader.address)
-    reader.connect(*writer.address)
-    assert writer.send(b"mine")
-    stranger.send(b"not mine", reader.address)
+    for one, other in ((reader, writer), (writer, reader)):
+        one.aim(other.address)
+        one.connect()
+    assert send(stranger, b"not mine", reader.address)
+    for run in gathered([b"mine", b"mine", b"too"]):
+        assert writer.send_run(run)
     reader.doRead()
-    assert received == [b"mine"]
+    assert received == [b"mine", b"mine", b"too"]
 
 
-def test_nobody_listens(open_socket: Open) -> None:
-    """A peer that is not there is no error, however often something is sent to it."""
-    writer = open_socket()
-    closed = open_socket()
+def test_nobody_listens(open_socket: Open, received: list[bytes]) -> None:
+    """A peer that is not there is no error, and nothing is lost when it comes back."""
+    writer, closed = open_socket(), open_socket()
     address = closed.address
     closed.close()
-    writer.connect(*address)
-    for _ in range(3):
-        writer.send(b"x")
-        writer.doRead()
     assert closed.address == ("", 0)
-    assert not closed.send(b"x", address)
+    assert not send(closed, b"x", address)
+    writer.aim(address)
+    writer.connect()
+    for _ in range(3):
+        assert writer.send(b"x")
+        writer.doRead()
+    assert writer.send(b"x")
+    back = open_socket(*address)
+    assert writer.send(b"here")
+    back.doRead()
+    assert received == [b"here"]
 
 
 def test_a_datagram_that_makes_trouble(open_socket: Open, received: list[bytes], log_events: list[LogEvent]) -> None:
@@ -111,7 +130,7 @@ def test_a_datagram_that_makes_trouble(open_socket: Open, received: list[bytes],
 
     reader.tell = tell
     for data in (b"bad", b"good", b"bad", b"better"):
-        writer.send(data, reader.address)
+        send(writer, data, reader.address)
     reader.doRead()
     assert received == [b"good", b"better"]
     assert [event["log_failure"].type for event in log_events if "log_failure" in event] == [RuntimeError]
@@ -150,7 +169,7 @@ def test_multicast(source: str, open_socket: Open, received: list[bytes]) -> Non
     writer.set_ttl(0)
     writer.set_tos(0x88)
     writer.set_multicast_interface("127.0.0.1")
-    assert writer.send(b"to all", ("239.255.18.7", reader.address[1]))
+    assert send(writer, b"to all", ("239.255.18.7", reader.address[1]))
     reader.doRead()
     assert received == [b"to all"]
     reader.leave("239.255.18.7", source=source, interface="lo")
@@ -175,6 +194,6 @@ def test_a_receiver_may_close(open_socket: Open, received: list[bytes]) -> None:
 
     reader.tell = tell
     for _ in range(2):
-        writer.send(b"x", reader.address)
+        send(writer, b"x", reader.address)
     reader.doRead()
     assert received == [b"x"]
