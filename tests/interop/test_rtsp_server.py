@@ -30,6 +30,11 @@ HARMLESS = (
 )
 """What ffmpeg says of streams whose first pictures have no decoding time, which RTP does not tell."""
 
+NEWS = "Setting pipeline to PAUSED"
+"""What GStreamer tells at first, of all that it tells without being asked."""
+
+UNLINKED = "Delayed linking failed"
+
 Start = Callable[[Children, EmsServer, Path], tuple[Child, Path]]
 
 
@@ -62,9 +67,34 @@ def gstreamer(scheme: str) -> Start:
             f"matroskamux name=mux ! filesink location={recording}"
         )
         # It ends in order, and finishes its file, on SIGINT.
-        return children.start(*interrupted_after(SECONDS + 2), "gst-launch-1.0", "-q", "-e", *pipeline.split()), recording
+        command = (*interrupted_after(SECONDS + 2), "gst-launch-1.0", "-e", *pipeline.split())
+        child = children.start(*command)
+        while not _begins(child, recording):
+            child.stop()
+            child = children.start(*command)
+        return child, recording
 
     return start
+
+
+def _begins(child: Child, recording: Path) -> bool:
+    """Whether a pipeline of two media has come together: GStreamer, when both begin at once, may call one of them the last
+    before it has told of the other, which nothing is linked to then."""
+    wait_until(lambda: not child.running or size_of(recording) or UNLINKED in child.output, "GStreamer to begin")
+    return UNLINKED not in child.output
+
+
+def size_of(file: Path) -> int:
+    """Bytes, 0 without a file."""
+    return file.stat().st_size if file.exists() else 0
+
+
+def complaints(output: str) -> str:
+    """What of the words of a player is neither news nor harmless."""
+    lines = [line for line in output.splitlines() if not any(harmless in line for harmless in HARMLESS)]
+    if NEWS in output:
+        lines = [line for line in lines if line.startswith(("WARNING", "ERROR"))]
+    return "\n".join(lines)
 
 
 PLAYERS: dict[str, Start] = {
@@ -96,8 +126,7 @@ class Playing:
             for name, (child, recording) in started.items():
                 child.wait(SECONDS + START_TIME)
                 self.recordings[name] = recording
-                lines = child.output.splitlines()
-                self.complaints[name] = "\n".join(line for line in lines if not any(harmless in line for harmless in HARMLESS))
+                self.complaints[name] = complaints(child.output)
             publisher.stop()
             server.stop()
         finally:
