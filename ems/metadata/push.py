@@ -63,12 +63,6 @@ class MetadataSender(Connection):
         self._service.unlisten(self._name, self.metadata_came)
         self.lost(reason)
 
-    def cut_off(self) -> None:
-        """End it now, if it has not ended."""
-        transport: Any = self.transport
-        if self.connected and transport:
-            transport.abortConnection()
-
     def close(self, reason: str) -> None:
         transport: Any = self.transport
         if transport:
@@ -114,9 +108,6 @@ class Push(Factory):
     FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 1.0, 10.0, 1.5
     """Seconds between attempts; each is so much longer than the one before, until there has been a connection."""
 
-    CLOSE_SECONDS = 5
-    """What a receiver gets to take what is left when the push is shut down."""
-
     def __init__(self, reactor: Any, target: Target, make: Callable[[], MetadataSender], over: Callable[[], None] | None) -> None:
         make_endpoint = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
         self._reactor = reactor
@@ -152,7 +143,6 @@ class Push(Factory):
         elif sender is not None:
             sender.lost = _nothing
             sender.close("the push is shut down")
-            self._reactor.callLater(self.CLOSE_SECONDS, sender.cut_off)
         elif connecting is not None:
             connecting.cancel()
 

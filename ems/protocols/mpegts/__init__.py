@@ -14,6 +14,6 @@ and codecs that are in it, for outputs of transport streams only.
 | `dial` | TCP connections to others, or from one of them |
 | `client` | the connections of pulls and pushes |
 | `feed` | a stream as packets, muxed once for all who get it |
-| `pacing` | when which datagram leaves |
+| `pacing`, `paced_outlet` | when which datagram leaves; the way out that keeps to it |
 | `outbound` | a stream on its way out |
 """

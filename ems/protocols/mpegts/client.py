@@ -10,7 +10,8 @@ from ems.net.attempt import Attempt
 from ems.net.connection import Connection
 from ems.net.udp import UdpSocket
 from ems.protocols.mpegts.mapping import untouched_name
-from ems.protocols.mpegts.outbound import TcpOutbound, TsOutbound, UdpOutbound
+from ems.protocols.mpegts.outbound import TsOutbound
+from ems.protocols.mpegts.paced_outlet import PacedOutlet
 from ems.protocols.mpegts.pacing import Pacer
 from ems.protocols.mpegts.server import TsConnection
 from ems.streams.outlet import Outlet
@@ -60,7 +61,7 @@ class PullConnection(TsConnection):
 
 
 class PushConnection(Connection):
-    """Sends a stream for a push. Subclasses make the `TsOutbound` that goes with what they send over."""
+    """Sends a stream for a push. Subclasses make the way out."""
 
     close_level = LogLevel.debug
 
@@ -147,7 +148,7 @@ class TcpPush(PushConnection):
         self._outlet = Outlet(self, self.server.streams.fan_out)
         # Nothing has been written yet, so the transport is as empty as an outlet has to find it.
         self._outlet.resumeProducing()
-        self.begin(TcpOutbound(self, self.name, self._outlet))
+        self.begin(TsOutbound(self, self.name, self._outlet))
 
     def tick(self, now: float) -> None:
         super().tick(now)
@@ -173,4 +174,4 @@ class UdpPush(PushConnection):
         self._pacer = pacer
 
     def opened(self) -> None:
-        self.begin(UdpOutbound(self, self.name, self._socket, self._pacer))
+        self.begin(TsOutbound(self, self.name, PacedOutlet(self, self._socket, self._pacer), at_next=True))

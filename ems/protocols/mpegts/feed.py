@@ -1,7 +1,5 @@
 """A stream as transport packets, muxed once for all who get it; the packets of an untouched source as they came."""
 
-from typing import Protocol
-
 from ems.errors import MalformedData
 from ems.formats.mpegts.mux import TsMuxer, carried
 from ems.media.frame import MILLISECOND, Frame
@@ -15,13 +13,6 @@ TABLES_INTERVAL = 400 * MILLISECOND
 _TS, _VIDEO = Codec.TS, Kind.VIDEO
 
 
-class PacketListener(Protocol):
-    """Who wants each packet at once and keeps nothing for others, such as what sends datagrams."""
-
-    def packets_came(self, packets: bytes, *, joins: bool) -> None:
-        """Whole transport packets; `joins` when a receiver can begin with them."""
-
-
 class TsFeed(Feed):
     """One stream as a program. Tables come before each key frame, so that headers for late joiners are not needed."""
 
@@ -30,12 +21,6 @@ class TsFeed(Feed):
         self._muxer: TsMuxer | None = None
         self._tables_due: int | None = None
         self._held = b""
-        self._listeners: tuple[PacketListener, ...] = ()
-
-    @property
-    def untouched(self) -> bool:
-        """Whether these are a source's own packets."""
-        return any(track.codec is _TS for track in self.tracks)
 
     def tracks_changed(self, tracks: tuple[Track, ...]) -> None:
         chosen = tuple(track for track in tracks if track.codec is _TS) or carried(tracks)
@@ -70,18 +55,3 @@ class TsFeed(Feed):
 
     def header_packet(self, dts: int) -> bytes:
         return b""
-
-    def listen(self, listener: PacketListener) -> None:
-        """Tell this one of all packets from now on."""
-        self._listeners = (*self._listeners, listener)
-        self.viewers += 1
-
-    def unlisten(self, listener: PacketListener) -> None:
-        """Tell it no more."""
-        self._listeners = tuple(other for other in self._listeners if other is not listener)
-        self.viewers -= 1
-
-    def _append(self, packet: bytes, dts: int) -> None:
-        super()._append(packet, dts)
-        for listener in self._listeners:
-            listener.packets_came(packet, joins=self.join_position(self.end - 1) is not None)

@@ -17,7 +17,7 @@ from ems.protocols.rtsp.media import ssrc_of
 from ems.protocols.rtsp.multicast import Broadcast
 from ems.protocols.rtsp.play import MulticastPlay, RtpInfo, RtspPlay
 from ems.protocols.rtsp.reply import Refused
-from ems.protocols.rtsp.transport import Transport
+from ems.protocols.rtsp.transport import Pair, Transport
 from ems.streams.inbound import InboundStream
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ TIMEOUT = 60
 
 MAX_SETUPS = 16
 """Media that one session may set up."""
+
+GRANTED_CHANNELS = ((0, 1), (2, 3), (4, 5), (6, 7))
+"""Interleaved channels that viewers can choose among; who asks for others is answered with the lowest that are free."""
 
 
 class Setup(NamedTuple):
@@ -97,14 +100,18 @@ class Session:
         if before is not None and before.pair is not None:
             before.pair.close()
 
+    def grants(self, channels: Pair) -> bool:
+        """Whether a client can have these interleaved channels, if they are free."""
+        return channels[0] != channels[1]
+
     def _channels(self, offer: Transport, others: list[Transport]) -> Setup | None:
         """Interleaved channels as asked for, or the lowest that are free."""
         taken = {channel for other in others for channel in other.interleaved or ()}
         channels = offer.interleaved
-        if channels is None:
+        if channels is None or not self.grants(channels):
             first = next((low for low in range(0, 255, 2) if low not in taken and low + 1 not in taken), 0)
             channels = (first, first + 1)
-        if channels[0] == channels[1] or taken & {*channels}:
+        if taken & {*channels}:
             return None
         return Setup(Transport(offer.profile, tcp=True, interleaved=channels, mode=offer.mode))
 
@@ -154,6 +161,10 @@ class PlaySession(Session):
         self._stream = stream
         self._broadcast: Broadcast | None = None
         self._outlet: DatagramOutlet | None = None
+
+    def grants(self, channels: Pair) -> bool:
+        """Viewers with the same channels share their packets: so they cannot have just any."""
+        return channels in GRANTED_CHANNELS
 
     @property
     def streams(self) -> list[Any]:

@@ -95,7 +95,6 @@ async def near(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Near]:
     from twisted.internet import reactor
 
     monkeypatch.setattr(Push, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(Push, "CLOSE_SECONDS", 0.1)
     made = Near(reactor)
     yield made
     await made.close()

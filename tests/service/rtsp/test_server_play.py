@@ -11,6 +11,7 @@ from ems.media import h264
 from ems.media.frame import SECOND, Frame
 from ems.media.track import Codec, Kind, Track
 from ems.protocols.rtsp.feed import Form
+from ems.protocols.rtsp.transport import parse_transports
 from ems.streams.feed import Feed
 from tests.service.rtsp.clients import AUDIO, TCP, URL, VIDEO, Client, World, application, both, picture
 from tests.unit.media import vectors
@@ -98,10 +99,10 @@ def test_one_medium(rtsp: World) -> None:
     """Who sets up the sound alone gets the sound alone, on the channels that it chose."""
     rtsp.stream()
     client = rtsp.client()
-    assert client.status("SETUP", f"{URL}/trackID=1", Transport="RTP/AVP/TCP;interleaved=10-11") == 200
+    assert client.status("SETUP", f"{URL}/trackID=1", Transport="RTP/AVP/TCP;interleaved=6-7") == 200
     assert client.status("PLAY") == 200
     rtsp.pass_time(0.1)
-    assert {frame.channel for frame in client.frames} == {10, 11}
+    assert {frame.channel for frame in client.frames} == {6, 7}
 
 
 def test_the_next_key_frame(rtsp: World) -> None:
@@ -169,6 +170,19 @@ def test_blocksize(rtsp: World) -> None:
         rtsp.pass_time(0.1)
         assert client.packets(0)
     assert [form.packet_size for form in stream._feeds if isinstance(form, Form)] == [256]
+
+
+def test_channels(rtsp: World) -> None:
+    """A client can have the first channels in any order; who asks for others shares what others get, and is told so."""
+    stream = rtsp.stream()
+    for asked, granted in (((2, 3), (2, 3)), ((40, 41), (0, 1)), ((250, 7), (0, 1)), ((5, 5), (0, 1))):
+        client = rtsp.client()
+        response = client.ask("SETUP", f"{URL}/trackID=2", Transport=TCP.format(*asked))
+        assert (response.status, parse_transports(response.headers.get("Transport"))[0].interleaved) == (200, granted)
+        assert client.status("PLAY") == 200
+        rtsp.pass_time(0.1)
+        assert client.packets(granted[0])
+    assert {form.channels for form in stream._feeds if isinstance(form, Form)} == {((2, 3),), ((0, 1),)}
 
 
 def test_the_stream_ends(rtsp: World) -> None:
