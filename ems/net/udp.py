@@ -12,6 +12,7 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import chain
@@ -138,7 +139,6 @@ class UdpSocket:
         "_destination",
         "_failed",
         "_reactor",
-        "_refused",
         "_segments",
         "_socket",
         "family",
@@ -153,7 +153,7 @@ class UdpSocket:
         self._destination: Address | None = None
         self._socket = bound
         self._reactor = reactor
-        self._failed = self._refused = False
+        self._failed = False
         self._segments = True
         if reactor is not None:
             reactor.addReader(self)
@@ -236,17 +236,14 @@ class UdpSocket:
     def send_run(self, run: Run) -> bool:
         """Send the datagrams of a run. False when some are lost already."""
         try:
-            if run.ancillary:
-                if not self._segments:
-                    return self._send_singly(run)
-                self._socket.sendmsg((run.data,), run.ancillary, 0, self._destination)
-            elif self._destination is not None:
-                self._socket.sendto(run.data, self._destination)
-            else:
-                self._socket.send(run.data)
-        except OSError as error:
-            return self._mended(run, error)
-        return True
+            return self._put(run)
+        except ConnectionRefusedError:
+            # A connected socket tells here that what was sent earlier came to nobody; this has not been sent.
+            with suppress(OSError):
+                return self._put(run)
+        except OSError:
+            pass
+        return False
 
     def doRead(self) -> None:
         """Hand on what has come in (`IReadDescriptor`)."""
@@ -280,24 +277,30 @@ class UdpSocket:
         """The reactor has stopped, or cannot read the socket (`IFileDescriptor`)."""
         self.close()
 
+    def _put(self, run: Run) -> bool:
+        if run.ancillary:
+            return self._put_at_once(run) if self._segments else self._send_singly(run)
+        if self._destination is None:
+            self._socket.send(run.data)
+        else:
+            self._socket.sendto(run.data, self._destination)
+        return True
+
+    def _put_at_once(self, run: Run) -> bool:
+        try:
+            self._socket.sendmsg((run.data,), run.ancillary, 0, self._destination)
+        except OSError as error:
+            if error.errno not in _UNSEGMENTED:
+                raise
+            self._segments = False
+            return self._send_singly(run)
+        return True
+
     def _send_singly(self, run: Run) -> bool:
         data = run.data
         pieces = [data[start : start + run.size] for start in range(0, len(data), run.size)]
         sent = [self.send(piece) for piece in pieces]
         return all(sent)
-
-    def _mended(self, run: Run, error: OSError) -> bool:
-        """Whether a run that could not be sent has left after all."""
-        if run.ancillary and error.errno in _UNSEGMENTED:
-            self._segments = False
-            return self._send_singly(run)
-        if error.errno != errno.ECONNREFUSED or self._refused:
-            return False
-        # A connected socket tells here that what was sent earlier came to nobody.
-        self._refused = True
-        sent = self.send_run(run)
-        self._refused = False
-        return sent
 
     def _membership(self, option: int, group: str, source: str, interface: str) -> None:
         """RFC 3678 §5.1: struct group_req, or group_source_req."""

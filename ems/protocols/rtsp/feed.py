@@ -151,6 +151,9 @@ class Burst(bytes):
 class DatagramFeed(RtspFeed):
     """Packets for UDP."""
 
+    BATCH_BYTES = 16 << 10
+    """A picture or two: an outlet rests once a portion of them is out (`DatagramOutlet.PORTION`), so one may be beyond it."""
+
     def joined(self, packets: Sequence[bytes]) -> bytes:
         return Burst.of([run for burst in cast(Sequence[Burst], packets) for run in burst.runs])
 

@@ -105,10 +105,10 @@ class Session:
         return channels[0] != channels[1]
 
     def _channels(self, offer: Transport, others: list[Transport]) -> Setup | None:
-        """Interleaved channels as asked for, or the lowest that are free."""
+        """Interleaved channels as asked for, or the lowest that are free: the client is told."""
         taken = {channel for other in others for channel in other.interleaved or ()}
         channels = offer.interleaved
-        if channels is None or not self.grants(channels):
+        if channels is None or not self.grants(channels) or taken & {*channels}:
             first = next((low for low in range(0, 255, 2) if low not in taken and low + 1 not in taken), 0)
             channels = (first, first + 1)
         if taken & {*channels}:

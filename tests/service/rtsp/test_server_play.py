@@ -183,6 +183,10 @@ def test_channels(rtsp: World) -> None:
         rtsp.pass_time(0.1)
         assert client.packets(granted[0])
     assert {form.channels for form in stream._feeds if isinstance(form, Form)} == {((2, 3),), ((0, 1),)}
+    client = rtsp.client()
+    for number, granted in ((1, (0, 1)), (2, (2, 3))):
+        response = client.ask("SETUP", f"{URL}/trackID={number}", Transport=TCP.format(0, 1))
+        assert parse_transports(response.headers.get("Transport"))[0].interleaved == granted
 
 
 def test_the_stream_ends(rtsp: World) -> None:

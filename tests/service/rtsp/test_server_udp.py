@@ -102,6 +102,15 @@ async def connected(reactor: Any, server: Server, **acceptor: Any) -> UdpClient:
     return client
 
 
+async def playing(reactor: Any, server: Server) -> tuple[UdpClient, tuple[int, int]]:
+    """A client that plays the sound, and the ports that it gets it from."""
+    client = await connected(reactor, server)
+    answer = await client.set_up("rtsp://h/cam/trackID=2")
+    assert answer.server_port is not None
+    await client.ask("PLAY", "rtsp://h/cam")
+    return client, answer.server_port
+
+
 async def gone(reactor: Any, server: Server, client: UdpClient) -> None:
     """The client hangs up, and all its ports are free."""
     client.transport.abortConnection()  # type: ignore[union-attr]
@@ -162,13 +171,10 @@ async def test_behind_a_router(reactor: Any, server: Server) -> None:
 @pytest_twisted.ensureDeferred
 async def test_the_way_is_known(reactor: Any, server: Server) -> None:
     """When a player reports from where it said, its media go there for good, and nobody else is heard at their port."""
-    client = await connected(reactor, server)
-    answer = await client.set_up("rtsp://h/cam/trackID=2")
-    assert answer.server_port is not None
-    await client.ask("PLAY", "rtsp://h/cam")
-    client.sockets[1].aim(("127.0.0.1", answer.server_port[1]))
+    client, ports = await playing(reactor, server)
+    client.sockets[1].aim(("127.0.0.1", ports[1]))
     late = UdpSocket(reactor, bound_socket("127.0.0.1", 0), lambda data, _: None)
-    late.aim(("127.0.0.1", answer.server_port[0]))
+    late.aim(("127.0.0.1", ports[0]))
     connection = next(iter(server.connections))
     before = connection.bytes_received
     for report in range(1, 3):
@@ -186,16 +192,13 @@ async def test_the_way_is_known(reactor: Any, server: Server) -> None:
 @pytest_twisted.ensureDeferred
 async def test_reports_from_behind_a_router(reactor: Any, server: Server) -> None:
     """Reports from another port than was said do not settle where media go: a packet to their own port still does."""
-    client = await connected(reactor, server)
-    answer = await client.set_up("rtsp://h/cam/trackID=2")
-    assert answer.server_port is not None
-    await client.ask("PLAY", "rtsp://h/cam")
+    client, ports = await playing(reactor, server)
     here: list[bytes] = []
     router = [UdpSocket(reactor, bound_socket("127.0.0.1", 0), lambda data, _: here.append(data)) for _ in range(2)]
     connection = next(iter(server.connections))
     before = connection.bytes_received
     for number, control in enumerate((1, 0), 1):
-        router[control].aim(("127.0.0.1", answer.server_port[control]))
+        router[control].aim(("127.0.0.1", ports[control]))
         router[control].send(b"\x80\xc9\0\0")
         await until(reactor, lambda number=number: connection.bytes_received == before + 4 * number)  # type: ignore[misc]
     push_more(server)
